@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use preflight_checks::{Dialogue, Session, Transport, UrlForm, quoted};
 
-use super::{Origin, Place, decoded};
+use super::{Origin, Place, decoded, plain_zone};
 use crate::catalogue::{Until, service, service_names};
 
 /// What a check is for of which nobody wrote that.
@@ -42,6 +42,7 @@ impl Custom {
     pub(crate) fn new(name: &str, url: &str, origin: Origin) -> Result<Self, String> {
         // Not repeated: it may hold a password.
         let (must_be_closed, url) = url.strip_prefix('!').map_or((false, url), |url| (true, url));
+        let url = &*plain_zone(url);
         let (scheme, rest) =
             url.split_once("://").ok_or("this is not a URL: SCHEME://HOST[:PORT]")?;
         let service = service(scheme).ok_or_else(|| {

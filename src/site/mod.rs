@@ -26,7 +26,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub(crate) use custom::{ASKED_FOR, Custom};
 pub(crate) use join::{View, join};
 pub(crate) use layer::Knowledge;
-pub(crate) use place::{Place, address_of, decoded, numeric_v4, parse_port, parse_proxy};
+pub(crate) use place::{
+    Place, address_of, decoded, numeric_v4, parse_port, parse_proxy, plain_zone,
+};
 
 use crate::catalogue::{Mode, Party, Role};
 use discover::facts::TimeClient;

@@ -1,9 +1,10 @@
 //! Where a peer stands, as people write it.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use preflight_checks::quoted;
+use preflight_checks::{discreet, quoted};
 use url::Url;
 
 /// `HOST`, `HOST:PORT`, `[IPv6]:PORT` or a URL.
@@ -33,15 +34,44 @@ impl Place {
         self.url.clone().or_else(|| made().parse().ok())
     }
 
+    /// The URL that was given, without what may be a secret, and with the interface of its address.
+    pub(crate) fn discreet_url(&self) -> Option<String> {
+        let shown = discreet(self.url.as_ref()?);
+        Some(match self.host.split_once('%') {
+            Some((_, interface)) => shown.replacen(']', &format!("%25{interface}]"), 1),
+            None => shown,
+        })
+    }
+
+    /// # Errors
+    ///
+    /// When `text` is no URL with a host, or says more than where its host is.
     pub(crate) fn from_url(text: &str) -> Result<Self, String> {
+        let text = plain_zone(text);
+        // No crate of URLs reads an interface.
+        let (bare, zone) = match zone_of(&text) {
+            Some((before, address, zone, behind)) => {
+                (format!("{before}[{address}]{behind}"), Some(zone))
+            }
+            None => (text.to_string(), None),
+        };
         // Not repeated: a mistyped one may still hold a password.
-        let url = Url::parse(text).map_err(|error| format!("this is not a URL: {error}"))?;
+        let url = Url::parse(&bare).map_err(|error| format!("this is not a URL: {error}"))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err("a URL here carries no user or password".to_owned());
         }
         let host =
-            url.host_str().ok_or_else(|| format!("{text} names no host", text = quoted(text)))?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+            url.host_str().ok_or_else(|| format!("{text} names no host", text = quoted(&text)))?;
+        let mut host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        if let Some(zone) = zone {
+            host = format!("{host}%{zone}");
+            if address_of(&host).is_none() {
+                return Err(format!(
+                    "{host} is not an address of an interface's own link",
+                    host = quoted(&host)
+                ));
+            }
+        }
         let port = port_of(&url)?;
         check_host(&host)?;
         Ok(Self { host, port, url: Some(url) })
@@ -55,6 +85,24 @@ pub(crate) fn address_of(host: &str) -> Option<IpAddr> {
     let is_named = !interface.is_empty() && interface.len() <= 15 && interface.chars().all(fits);
     let address: Ipv6Addr = address.parse().ok()?;
     (is_named && address.is_unicast_link_local()).then_some(address.into())
+}
+
+/// A URL with the interface of its address behind `%` alone: RFC 6874 writes `%25` there, and
+/// curl takes both.
+pub(crate) fn plain_zone(url: &str) -> Cow<'_, str> {
+    let zoned = zone_of(url).and_then(|(before, address, zone, behind)| {
+        let zone = zone.strip_prefix("25").filter(|zone| !zone.is_empty())?;
+        Some(Cow::Owned(format!("{before}[{address}%{zone}]{behind}")))
+    });
+    zoned.unwrap_or(Cow::Borrowed(url))
+}
+
+/// What stands before the address in brackets, the address, its interface, and the rest.
+fn zone_of(url: &str) -> Option<(&str, &str, &str, &str)> {
+    let (before, rest) = url.split_once('[').filter(|(before, _)| !before.contains('?'))?;
+    let (inside, behind) = rest.split_once(']')?;
+    let (address, zone) = inside.split_once('%')?;
+    address.parse::<Ipv6Addr>().is_ok().then_some((before, address, zone, behind))
 }
 
 /// An explicit port; 0 is none.
@@ -222,6 +270,9 @@ mod tests {
         assert_eq!(place("fe80::1%eth0"), ("fe80::1%eth0".into(), None));
         assert_eq!(place("[fe80::1%eth0.7]:53"), ("fe80::1%eth0.7".into(), Some(53)));
         assert_eq!(place("https://[2001:db8::1]/x"), ("2001:db8::1".into(), None));
+        assert_eq!(place("https://[fe80::1%25eth0]:81/x"), ("fe80::1%eth0".into(), Some(81)));
+        assert_eq!(place("https://[fe80::1%eth0.7]/x"), ("fe80::1%eth0.7".into(), None));
+        assert_eq!(place("https://[fe80::1%25]/x"), ("fe80::1%25".into(), None));
         assert_eq!(place("ldap://dc1.corp.example:3389"), ("dc1.corp.example".into(), Some(3389)));
     }
 
@@ -288,6 +339,14 @@ mod tests {
             ("[::1", "`[::1` has no closing bracket"),
             ("[2001:db8::1%eth0]:1", "`2001:db8::1%eth0` is not an IPv6 address"),
             ("10.0.0.1%eth0", "`%` has no place in a host name"),
+            (
+                "https://[2001:db8::1%25eth0]/",
+                "`2001:db8::1%eth0` is not an address of an interface's own link",
+            ),
+            (
+                "https://[fe80::1%25a/b]/",
+                "`fe80::1%a/b` is not an address of an interface's own link",
+            ),
             ("[host]:1", "`host` is not an IPv6 address"),
             ("a\u{1b}b", "`\\u{1b}` has no place in a host name"),
             ("u:p@host", "a target carries no user or password"),

@@ -307,8 +307,8 @@ fn device(device: &Device) -> InventoryEntry {
 }
 
 fn shown(place: &Place) -> String {
-    match (&place.url, place.port) {
-        (Some(url), _) => discreet(url),
+    match (place.discreet_url(), place.port) {
+        (Some(url), _) => url,
         (None, Some(port)) => at_port(&place.host, port),
         (None, None) => place.host.clone(),
     }

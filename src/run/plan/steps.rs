@@ -14,8 +14,8 @@ use crate::site::discover::facts::TimeClient;
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find, local};
 use preflight_checks::{
-    Probe, Transport, closed, discreet, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp,
-    nts, otlp, public_domain, pullwss, redis, smtp, snmp, tcp, tls, trap,
+    Probe, Transport, closed, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp, nts, otlp,
+    public_domain, pullwss, redis, smtp, snmp, tcp, tls, trap,
 };
 
 /// Names this machine will have to look up, at most three: a DNS server that
@@ -772,8 +772,8 @@ fn id(flow: &str, place: Option<&str>) -> String {
 /// A target in a step's id: with its port when one was given, so that two ports
 /// of one host are two steps.
 fn in_id(place: &Place) -> String {
-    match (&place.url, place.port) {
-        (Some(url), _) => shown_url(url),
+    match (place.discreet_url(), place.port) {
+        (Some(url), _) => trimmed(&url),
         (None, Some(port)) if place.host.contains(':') => format!("[{}]:{port}", place.host),
         (None, Some(port)) => format!("{}:{port}", place.host),
         (None, None) => place.host.clone(),
@@ -782,12 +782,12 @@ fn in_id(place: &Place) -> String {
 
 /// A target as a reader knows it: its URL, or its host.
 fn shown(place: &Place) -> String {
-    place.url.as_ref().map_or_else(|| place.host.clone(), shown_url)
+    place.discreet_url().map_or_else(|| place.host.clone(), |url| trimmed(&url))
 }
 
-/// A URL without what nobody needs to read, and what nobody else may.
-fn shown_url(url: &url::Url) -> String {
-    discreet(url).trim_end_matches('/').to_owned()
+/// A URL without what nobody needs to read.
+fn trimmed(url: &str) -> String {
+    url.trim_end_matches('/').to_owned()
 }
 
 const PROXY: &str = "proxy";

@@ -217,9 +217,9 @@ fn url_secret(target: &Target) -> Option<(&'static str, String)> {
 
 /// A place as text, or as a table when there is more to say.
 fn placed(place: &Place, port: Option<u16>, more: Vec<(&str, String)>) -> String {
-    match (&place.url, port, more.as_slice()) {
-        (Some(url), _, []) => quoted(&discreet(url)),
-        (Some(url), _, _) => inline([("url", quoted(&discreet(url)))].into_iter().chain(more)),
+    match (place.discreet_url(), port, more.as_slice()) {
+        (Some(url), _, []) => quoted(&url),
+        (Some(url), _, _) => inline([("url", quoted(&url))].into_iter().chain(more)),
         (None, Some(port), []) if place.host.contains(':') => {
             quoted(&format!("[{}]:{port}", place.host))
         }
