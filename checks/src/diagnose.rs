@@ -258,7 +258,10 @@ impl Examiner {
         let looked_into = asked.into_iter().map(async |(case, mut finding, path)| {
             if let Err(failure) = &finding.verdict
                 && !is_explained
-                && let Some(own) = hindrance(failure, finding.peer.address, finding.source)
+                && let Some(own) = {
+                    let from = finding.source.or(finding.peer.from);
+                    hindrance(failure, finding.peer.address, from, case.transport)
+                }
             {
                 finding.revise(own);
             } else if self.manner.trace && !is_explained {

@@ -38,11 +38,11 @@ pub use cause::{
     AgentCause, AliasEnd, BbdoCause, Because, Blank, Cause, ChainLink, ClosedHow, ClosedPort,
     Coded, Concern, ConcernCode, DatabaseCause, Demand, DnsCause, DropSign, ECHO_REQUEST,
     FarSideCause, FirewallCause, GorgoneCause, HostAnswer, Icmp, Layer, LdapCause, LinkFault,
-    LocalFirewallSign, LocalRoute, Millis, NameCause, NsclientCause, NtpCause, NtpProgram,
-    NtpWeakness, Opinion, OwnCause, OwnFirewall, Owner, Passage, PathCause, Phase, Plea, PortCause,
-    QuietPoller, Remedy, RemedyCommand, ResetSign, RouteCause, RouteEntry, RunOn, SmtpCause,
-    SnmpCause, SourceFault, SshCause, SshPart, TalkCause, TlsCause, Transport, TunnelLink,
-    WebCause, Whereabouts, span,
+    LocalFirewallSign, LocalRoute, ManyHosts, Millis, NameCause, NsclientCause, NtpCause,
+    NtpProgram, NtpWeakness, Opinion, OwnCause, OwnFirewall, Owner, Passage, PathCause, Phase,
+    Plea, PortCause, QuietPoller, Remedy, RemedyCommand, ResetSign, RouteCause, RouteEntry, RunOn,
+    SmtpCause, SnmpCause, SourceFault, SshCause, SshPart, TalkCause, TlsCause, Transport,
+    TunnelLink, WebCause, Whereabouts, span,
 };
 pub use diagnose::{Case, Examiner, Inquiry, Manner, Stage, Watcher};
 pub use dialogue::Dialogue;

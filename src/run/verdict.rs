@@ -83,7 +83,10 @@ fn routable(attempts: &[Attempt]) -> Vec<(usize, &Attempt)> {
     let is_unroutable = |attempt: &Attempt| {
         matches!(
             attempt.finding.verdict,
-            Err(Cause::Route(RouteCause::NoRoute { route: LocalRoute::Missing, .. }))
+            Err(Cause::Route(RouteCause::NoRoute {
+                route: LocalRoute::Missing | LocalRoute::Ipv6Off,
+                ..
+            }))
         )
     };
     let all = attempts.iter().enumerate();

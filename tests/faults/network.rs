@@ -538,6 +538,14 @@ fn holes() -> Vec<Row> {
             _ => healthy,
         });
     }
+    for (flow, peer) in flows() {
+        rows.push(
+            row("our large packets draw a RST from the router", flow, peer)
+                .rule(Router, "forward", "{tcp flow} ip length > 1000 reject with tcp reset")
+                .fails(&["cut-off"])
+                .says("10.2.0.1 (hop 1)"),
+        );
+    }
     for (flow, peer) in [(ssh(), None), (ldap(), None), (smtp(), None)] {
         rows.push(
             row("the peer's large packets are lost", flow, peer)

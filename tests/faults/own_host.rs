@@ -10,6 +10,7 @@ pub(crate) fn rows() -> Vec<Row> {
     rows.extend([ssh(), smtp(), http(), ntp()].iter().map(no_port));
     rows.extend([ssh(), ntp()].iter().map(comes_back));
     rows.extend(flows.iter().map(no_tunnel));
+    rows.extend(flows.iter().flat_map(policies));
     rows
 }
 
@@ -77,6 +78,38 @@ fn no_tunnel(flow: &Flow) -> Row {
     let policy = "xfrm policy add dst 10.0.0.3/32 dir out \
                   tmpl src 10.2.0.7 dst 10.2.0.1 proto esp mode tunnel";
     row("an IPsec policy without its tunnel", flow).ip(Client, policy).fails(&["ipsec-down"])
+}
+
+/// What forbids packets, and is no firewall.
+fn policies(flow: &Flow) -> Vec<Row> {
+    let rule = |word: &str, of: &str| {
+        row(&format!("a routing rule of this host, {word}, by {of}"), flow)
+            .fails(&["held-by-rule"])
+            .says(word)
+    };
+    let over = if ["ntp", "snmp"].contains(&flow.scheme) { "udp" } else { "tcp" };
+    vec![
+        rule("prohibit", "address")
+            .ip(Client, "rule add to 10.0.0.0/24 priority 77 prohibit")
+            .says("77: from all to 10.0.0.0/24 prohibit"),
+        rule("unreachable", "protocol")
+            .ip(Client, format!("rule add ipproto {over} priority 77 unreachable"))
+            .says(format!("77: from all ipproto {over} unreachable")),
+        rule("blackhole", "port")
+            .ip(Client, format!("rule add ipproto {over} dport {} blackhole", flow.port)),
+        rule("prohibit", "user").ip(Client, "rule add uidrange 65534-65534 prohibit"),
+        row("an IPsec policy that forbids", flow)
+            .ip(Client, "xfrm policy add dst 10.0.0.3/32 dir out action block")
+            .fails(&["ipsec-blocks"]),
+        row("the broadcast address of the own segment", flow)
+            .to("10.2.0.255")
+            .fails(&["not-a-host"])
+            .says("broadcast"),
+        row("a multicast address", flow)
+            .to("224.0.0.9")
+            .fails(&["not-a-host"])
+            .says("a multicast address"),
+    ]
 }
 
 /// What comes back to a host that forwards is dropped by it, and is no answer.

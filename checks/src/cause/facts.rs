@@ -90,6 +90,18 @@ pub enum LocalRoute {
     Ipv6Off,
 }
 
+/// Why an address is no host's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum ManyHosts {
+    /// All hosts of a segment hear it.
+    #[strum(serialize = "the broadcast address of one of this host's segments")]
+    Broadcast,
+    /// Whoever has joined the group hears it.
+    #[strum(serialize = "a multicast address")]
+    Multicast,
+}
+
 /// Why an interface of this host carries nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]

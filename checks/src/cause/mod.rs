@@ -63,8 +63,9 @@ pub use database::DatabaseCause;
 pub use dns::DnsCause;
 pub use facts::{
     AliasEnd, Because, ChainLink, ClosedHow, DropSign, HostAnswer, Icmp, LinkFault,
-    LocalFirewallSign, LocalRoute, Millis, NtpProgram, NtpWeakness, Opinion, OwnFirewall, Phase,
-    QuietPoller, ResetSign, RouteEntry, SourceFault, SshPart, Transport, TunnelLink, span,
+    LocalFirewallSign, LocalRoute, ManyHosts, Millis, NtpProgram, NtpWeakness, Opinion,
+    OwnFirewall, Phase, QuietPoller, ResetSign, RouteEntry, SourceFault, SshPart, Transport,
+    TunnelLink, span,
 };
 pub use far_side::FarSideCause;
 pub use firewall::{ClosedPort, FirewallCause};

@@ -7,8 +7,8 @@ use super::about::{About, Layer, Owner, Plea};
 use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Blank, Passage, name_of, say};
 use super::{
-    Cause, DropSign, LinkFault, LocalFirewallSign, LocalRoute, Millis, RouteEntry, SourceFault,
-    TunnelLink, facts,
+    Cause, DropSign, LinkFault, LocalFirewallSign, LocalRoute, ManyHosts, Millis, RouteEntry,
+    SourceFault, TunnelLink, facts,
 };
 
 /// Causes in this host's own routing, firewall and resources.
@@ -23,6 +23,22 @@ pub enum RouteCause {
         to: IpAddr,
         /// What the routing table says.
         route: LocalRoute,
+    },
+    /// A rule of our own policy routing holds the packets back, whatever the routes say.
+    #[error("a rule of this host's policy routing holds packets to {to} back ⟨{rule}⟩")]
+    HeldByRule {
+        /// Where they were going.
+        to: SocketAddr,
+        /// The rule, as `ip rule` shows it.
+        rule: String,
+    },
+    /// What was given is no address of a host, but of many.
+    #[error("{to} is no host's address: {how}")]
+    NotAHost {
+        /// The address.
+        to: IpAddr,
+        /// Whose it is.
+        how: ManyHosts,
     },
     /// The interface that the packets should leave by is off, or has nobody at its other end.
     #[error("this host's interface {interface} {fault}")]
@@ -128,6 +144,12 @@ pub enum RouteCause {
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
+    /// A policy of `IPsec` forbids the packets.
+    #[error("an IPsec policy of this host forbids packets to {to} ⟨action block⟩")]
+    IpsecBlocks {
+        /// Where they were going.
+        to: SocketAddr,
+    },
     /// The answers reach this host, and it drops them itself.
     #[error("answers arrive, and this host drops them ⟨{how}⟩")]
     ReplyDroppedHere {
@@ -176,6 +198,9 @@ impl RouteCause {
         const ALLOW: Plea = Plea::Allow { over: None };
         match self {
             Self::NoRoute { .. }
+            | Self::HeldByRule { .. }
+            | Self::NotAHost { .. }
+            | Self::IpsecBlocks { .. }
             | Self::LinkDown { .. }
             | Self::HopLimitTooLow { .. }
             | Self::NeighbourByHand { .. }
@@ -201,6 +226,21 @@ impl RouteCause {
                 .then(" (the kernel's own word for it is ipv6.disable=1 on its command line); or ask the target by its IPv4 address"),
             Self::NoRoute { to, .. } => {
                 say("").here(format!("ip route get {to}")).then("; add the route or the gateway")
+            }
+            Self::HeldByRule { rule, .. } => {
+                let (priority, _) = rule.split_once(':').unwrap_or((rule, ""));
+                say("find out who set it, and why, before you take it away: ")
+                    .here("ip rule show")
+                    .then("; ")
+                    .here(format!("ip rule del priority {}", name_of(priority)))
+            }
+            Self::NotAHost { .. } => {
+                say("give the address of the host itself; this host's networks: ")
+                    .here("ip -brief address")
+            }
+            Self::IpsecBlocks { .. } => {
+                say("take the policy out where it is made (strongSwan, Libreswan), or let this flow pass before it: ")
+                    .here("ip xfrm policy")
             }
             Self::LinkDown { interface, fault: LinkFault::SwitchedOff, .. } => {
                 say("switch it on: ").here(format!("ip link set {} up", name_of(interface)))

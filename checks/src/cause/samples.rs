@@ -90,6 +90,7 @@ fn values() -> Vec<Value> {
         json!("connect"),
         json!("udp"),
         json!("blackhole"),
+        json!("broadcast"),
         json!("own-reject"),
         json!("not-ours"),
         json!("no-carrier"),

@@ -12,24 +12,45 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::link::{FALLBACKS, Link, Tunnel, links};
 use super::neighbour::set_by_hand;
-use super::route::{entry_for, is_here};
+use super::route::{entry_for, for_many, is_here};
+use super::rule::holding_back;
 use crate::cause::{
-    Cause, LinkFault, LocalFirewallSign, LocalRoute, Millis, PathCause, Phase, RouteCause,
-    SnmpCause, SourceFault,
+    Cause, LinkFault, LocalFirewallSign, LocalRoute, ManyHosts, Millis, PathCause, Phase,
+    RouteCause, SnmpCause, SourceFault, Transport,
 };
 
 /// What of this host explains `failure`, met when `to` was asked `from` that address of ours.
 ///
 /// `None` when nothing does.
-pub(crate) fn hindrance(failure: &Cause, to: SocketAddr, from: Option<IpAddr>) -> Option<Cause> {
+pub(crate) fn hindrance(
+    failure: &Cause,
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    over: Transport,
+) -> Option<Cause> {
     if let Some(inner) = failure.inner() {
-        return Some(failure.with_inner(hindrance(inner, to, from)?));
+        return Some(failure.with_inner(hindrance(inner, to, from, over)?));
     }
     let is_unheard = failure.unheard().is_some();
     match failure {
-        &Cause::Route(RouteCause::NoRoute { to, route: LocalRoute::Missing }) => {
+        &Cause::Route(RouteCause::NoRoute { to: address, route }) => {
+            if let Some(how) = for_many(address) {
+                return Some(RouteCause::NotAHost { to: address, how }.into());
+            }
+            // An address of a name server stands in the cause alone.
+            let to = if to.ip() == address { to } else { SocketAddr::new(address, DOMAIN) };
+            if let Some(rule) = holding_back(to, from, over, route) {
+                return Some(RouteCause::HeldByRule { to, rule }.into());
+            }
+            if route != LocalRoute::Missing {
+                return None;
+            }
             let (interface, fault) = only_link_that_is_down(&links()?)?;
-            Some(RouteCause::LinkDown { to, interface, fault }.into())
+            Some(RouteCause::LinkDown { to: address, interface, fault }.into())
+        }
+        &Cause::Route(RouteCause::LocalFirewall { to, how: LocalFirewallSign::NotPermitted }) => {
+            let is_blocked = grows_with_each(POLICY_BLOCKS, to, over == Transport::Tcp);
+            is_blocked.then(|| RouteCause::IpsecBlocks { to }.into())
         }
         &Cause::Path(PathCause::HopLimitExceeded { to, by, .. }) => {
             let limit = own_hop_limit(to).filter(|limit| *limit < FEWEST)?;
@@ -44,6 +65,9 @@ pub(crate) fn hindrance(failure: &Cause, to: SocketAddr, from: Option<IpAddr>) -
         | Cause::Path(PathCause::NoNeighbour { .. }) => link_down(to.ip(), from),
         Cause::Path(PathCause::PathRejected { .. } | PathCause::NetUnreachable { .. }) => {
             own_link_only(to.ip(), from?)
+        }
+        _ if is_unheard && to.ip().is_multicast() => {
+            Some(RouteCause::NotAHost { to: to.ip(), how: ManyHosts::Multicast }.into())
         }
         _ if is_unheard => link_down(to.ip(), from)
             .or_else(|| own_link_only(to.ip(), from?))
@@ -118,32 +142,37 @@ fn own_link_only(to: IpAddr, from: IpAddr) -> Option<Cause> {
 }
 
 /// Are packets for the peer that was not heard held back, as a policy of `IPsec` wants a tunnel for them that is not up?
-///
-/// The kernel counts what it holds back, for everybody to read; the count is the whole host's, so it has to grow with
-/// each of two packets.
 fn held_back(silence: &Cause) -> Option<Cause> {
     let (to, waited) = silence.unheard()?;
-    // Most hosts have no such policy, and never held anything back: nothing is sent to find that out.
-    held_back_so_far().filter(|count| *count > 0)?;
     let is_tcp = matches!(silence, Cause::Path(PathCause::NoAnswer { phase: Phase::Connect, .. }));
-    for _ in 0..2 {
-        let before = held_back_so_far()?;
+    let is_held = grows_with_each(NO_TUNNEL, to, is_tcp);
+    is_held.then(|| RouteCause::IpsecDown { to, waited }.into())
+}
+
+/// Does that count of what `IPsec` does with packets grow with each of two packets to `to`?
+///
+/// The kernel counts for everybody to read; the count is the whole host's.
+fn grows_with_each(counter: &str, to: SocketAddr, is_tcp: bool) -> bool {
+    // Most hosts have no such policy, and never counted anything: nothing is sent to find that out.
+    let counts = || count_of(counter).filter(|count| *count > 0);
+    let grows = || {
+        let before = counts()?;
         let kind = if is_tcp { Type::STREAM } else { Type::DGRAM };
         let socket = Socket::new(Domain::for_address(to), kind, None).ok()?;
         socket.set_nonblocking(true).ok()?;
-        let _under_way = socket.connect(&to.into());
+        let _under_way_or_refused = socket.connect(&to.into());
         if !is_tcp {
             let _held_back_or_not = socket.send(&[]);
         }
-        held_back_so_far().filter(|after| *after > before)?;
-    }
-    Some(RouteCause::IpsecDown { to, waited }.into())
+        counts().filter(|after| *after > before)
+    };
+    grows().and_then(|_| grows()).is_some()
 }
 
-/// Packets that found no tunnel (`XfrmOutNoStates`); `None` where the kernel counts none.
-fn held_back_so_far() -> Option<u64> {
+/// How often the kernel has done that with a packet; `None` where it does not count.
+fn count_of(counter: &str) -> Option<u64> {
     let counters = std::fs::read_to_string("/proc/net/xfrm_stat").ok()?;
-    let count = counters.lines().find_map(|line| line.strip_prefix("XfrmOutNoStates"))?;
+    let count = counters.lines().find_map(|line| line.strip_prefix(counter))?;
     count.trim().parse().ok()
 }
 
@@ -165,6 +194,11 @@ fn own_hop_limit(to: IpAddr) -> Option<u8> {
 const FEWEST: u8 = 30;
 /// Any port does: nothing is sent.
 const DISCARD: u16 = 9;
+/// A name server's.
+const DOMAIN: u16 = 53;
+/// The counters of packets that found no tunnel, and of those that a policy forbids.
+const NO_TUNNEL: &str = "XfrmOutNoStates";
+const POLICY_BLOCKS: &str = "XfrmOutPolBlock";
 
 #[cfg(test)]
 mod tests {
@@ -216,7 +250,7 @@ mod tests {
         let (to, by) = ([127, 0, 0, 9].into(), [10, 9, 0, 1].into());
         let icmp = Icmp::V4 { kind: 11, code: 0 };
         let looped = Cause::Path(PathCause::HopLimitExceeded { to, by, icmp });
-        assert_eq!(hindrance(&looped, SocketAddr::new(to, 9), None), None);
+        assert_eq!(hindrance(&looped, SocketAddr::new(to, 9), None, Transport::Udp), None);
         assert!(own_hop_limit(to).is_some_and(|limit| limit >= FEWEST));
         assert!(own_hop_limit("::1".parse().unwrap()).is_some_and(|limit| limit >= FEWEST));
     }
@@ -226,7 +260,7 @@ mod tests {
         let to = SocketAddr::from(([127, 0, 0, 1], 9));
         let waited = Millis(Duration::from_secs(4));
         let silence = Cause::Path(PathCause::NoAnswer { to, phase: Phase::Connect, waited });
-        assert_eq!(hindrance(&silence, to, Some(to.ip())), None);
+        assert_eq!(hindrance(&silence, to, Some(to.ip()), Transport::Tcp), None);
         assert_eq!(hand_set_neighbour(&silence, None), None);
     }
 }

@@ -75,6 +75,14 @@ pub(crate) struct ConnectionAccount {
     pub(crate) info: TcpInfo,
 }
 
+impl ConnectionAccount {
+    /// Bytes of ours that the peer has not acknowledged.
+    pub(crate) fn missing(&self) -> u64 {
+        // The kernel counts the SYN as a byte.
+        self.sent.saturating_sub(self.info.bytes_acked.saturating_sub(1))
+    }
+}
+
 impl Ledger {
     /// From now on the book is of this connection.
     pub(super) fn open(&self, stream: TcpStream) -> Counted {

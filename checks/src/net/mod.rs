@@ -35,6 +35,7 @@ pub(crate) mod relay;
 pub(crate) mod resolve;
 mod reverse;
 pub(crate) mod route;
+mod rule;
 pub(crate) mod source;
 mod srv;
 mod sys;

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use nix::net::if_::if_indextoname;
 
 use super::netlink::{self, ATTRIBUTE, HEADER, attributes};
-use crate::cause::{Cause, Millis, PathCause, RouteCause, RouteEntry};
+use crate::cause::{Cause, ManyHosts, Millis, PathCause, RouteCause, RouteEntry};
 
 /// The entry by which a packet to `to` leaves, `from` that address of ours; `None` when there is none, or the kernel does not tell.
 pub(crate) fn entry_for(to: IpAddr, from: Option<IpAddr>) -> Option<RouteEntry> {
@@ -34,6 +34,15 @@ pub(crate) fn entry_for(to: IpAddr, from: Option<IpAddr>) -> Option<RouteEntry> 
 pub(crate) fn is_here(to: IpAddr) -> bool {
     let answer = ask(to, None, 0).unwrap_or_default();
     answer.get(HEADER + 7) == Some(&libc::RTN_LOCAL)
+}
+
+/// Is it an address of many hosts, as the kernel takes it?
+pub(super) fn for_many(to: IpAddr) -> Option<ManyHosts> {
+    if to.is_multicast() {
+        return Some(ManyHosts::Multicast);
+    }
+    let answer = ask(to, None, 0)?;
+    (answer.get(HEADER + 7) == Some(&libc::RTN_BROADCAST)).then_some(ManyHosts::Broadcast)
 }
 
 /// What a look-up of the neighbour that came to nothing means: who should have answered?

@@ -42,6 +42,8 @@ pub(crate) struct TcpInfo {
     pub(crate) window: Option<u32>,
     /// Is our end acknowledged, and theirs still to come?
     pub(crate) is_half_closed: bool,
+    /// Is it over without an end that was said: was it reset?
+    pub(crate) is_gone: bool,
     /// Segments that arrived behind a hole; 0 also before Linux 5.4, which does not count them.
     pub(crate) out_of_order: u32,
 }
@@ -73,6 +75,7 @@ pub(crate) fn tcp_info(socket: &impl AsFd) -> Option<TcpInfo> {
         window: (usize::try_from(length).is_ok_and(|length| length >= WINDOW_TOLD))
             .then_some(info.tcpi_snd_wnd),
         is_half_closed: info.tcpi_state == FIN_WAIT_2,
+        is_gone: info.tcpi_state == CLOSE,
         out_of_order: info.tcpi_rcv_ooopack,
     })
 }
@@ -81,6 +84,8 @@ pub(crate) fn tcp_info(socket: &impl AsFd) -> Option<TcpInfo> {
 const WINDOW_TOLD: usize = std::mem::offset_of!(libc::tcp_info, tcpi_snd_wnd) + size_of::<u32>();
 /// `TCP_FIN_WAIT2`
 const FIN_WAIT_2: u8 = 5;
+/// `TCP_CLOSE`
+const CLOSE: u8 = 7;
 
 /// Has the kernel drop what arrives on this TCP socket with fewer than `left` hops left.
 ///

@@ -73,19 +73,23 @@ pub(crate) fn is_bound_to_size(ask: &Ask, cause: &Cause) -> Option<bool> {
     }
 }
 
-/// A pass that rests on nothing: what was said last was never acknowledged, however often it was repeated.
+/// A pass that rests on nothing: what was said last was never acknowledged, however often it was repeated, or
+/// the connection was reset for it while the answer to smaller words had come already.
 pub(crate) fn doubt(ask: &Ask) -> Option<Cause> {
     let account = ask.ledger.account()?;
     let waited = ask.deadline.waited();
+    if account.missing() >= LARGE && account.info.is_gone {
+        let (to, received) =
+            (ask.address(), usize::try_from(account.received).unwrap_or(usize::MAX));
+        return Some(Cause::Talk(TalkCause::Reset { to, phase: Phase::Reply, received }));
+    }
     judge(&account, ask.address(), waited).filter(|_| account.info.timeouts >= DOUBTED)
 }
 
 /// Decides from what the kernel knows alone.
 fn judge(account: &ConnectionAccount, to: SocketAddr, waited: Millis) -> Option<Cause> {
-    let ConnectionAccount { sent, info, .. } = account;
-    // The kernel counts the SYN as a byte.
-    let missing = sent.saturating_sub(info.bytes_acked.saturating_sub(1));
-    let sent = *sent;
+    let &ConnectionAccount { sent, info, .. } = account;
+    let missing = account.missing();
     if missing > 0 && info.window == Some(0) {
         return Some(Cause::Talk(TalkCause::WindowClosed { to, missing, waited }));
     }
