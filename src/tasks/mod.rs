@@ -98,7 +98,10 @@ pub(crate) fn perform(task: &Task) -> Result<ExitCode, Unreadable> {
             ask_for(reports, planned, *all, nat, redact.as_ref(), output)
         }
         Task::Merge { reports, redact, output } => merge(reports, redact.as_ref(), output),
-        Task::Show { report, redact, output } => show(report, redact.as_ref(), output),
+        // It ends as its run did.
+        Task::Show { report, redact, output } => {
+            Ok(deliver(&SavedReader::new(redact.as_ref()).open(report)?, None, output))
+        }
         Task::Redact { report, key, names, output } => {
             redacted(report, key.as_ref(), *names, output)
         }
@@ -277,15 +280,6 @@ fn beside_each_other(
         }
     }
     (output, folder)
-}
-
-/// Writes the report again, and ends as its run did.
-fn show(
-    file: &Path,
-    redact: Option<&RedactionKey>,
-    output: &Output<Format>,
-) -> Result<ExitCode, Unreadable> {
-    Ok(deliver(&SavedReader::new(redact).open(file)?, None, output))
 }
 
 fn redacted(

@@ -4,27 +4,26 @@ use std::io;
 
 use anstyle::Style;
 
-use super::{Change, ChangeKind, Diff, Side};
+use super::{Change, Diff, Side};
 use crate::report::Canvas;
 use crate::report::moment;
 use crate::text::{MIN_WIDTH, hanging, in_one, marked, wrap};
 
 /// Writes the notes, the changes group by group, and one line that sums them up.
 pub(super) fn write(diff: &Diff, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
-    let width = canvas.width.max(MIN_WIDTH);
+    let (width, bold) = (canvas.width.max(MIN_WIDTH), Style::new().bold());
     hanging("", &head(diff), width, out)?;
     for note in &diff.notes {
         hanging("  note  ", note, width, out)?;
     }
     writeln!(out)?;
     for (kind, group) in diff.groups() {
-        title(kind, group, out)?;
+        writeln!(out, "  {bold}{}{bold:#} ({})", kind.to_string().to_uppercase(), group.len())?;
         for change in group {
             write_change(change, width, out)?;
         }
         writeln!(out)?;
     }
-    let bold = Style::new().bold();
     for line in wrap(&diff.summary(), width - 2) {
         writeln!(out, "  {bold}{line}{bold:#}")?;
     }
@@ -40,11 +39,6 @@ fn head(diff: &Diff) -> String {
     }
     let run = |run: &Side| format!("{}, {} at {}", run.host, run.role, moment(&run.started_at));
     format!("preflight diff · {} → {}", run(old), run(new))
-}
-
-fn title(kind: ChangeKind, group: &[Change], out: &mut dyn io::Write) -> io::Result<()> {
-    let bold = Style::new().bold();
-    writeln!(out, "  {bold}{}{bold:#} ({})", kind.to_string().to_uppercase(), group.len())
 }
 
 fn write_change(change: &Change, width: usize, out: &mut dyn io::Write) -> io::Result<()> {

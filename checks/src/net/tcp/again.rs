@@ -22,7 +22,8 @@ pub(crate) async fn are_answers_lost(
     busy: Duration,
     wait: Deadline,
 ) -> bool {
-    let Some(stream) = connect(peer, wait).await else { return false };
+    let Ok(socket) = start(peer.address, peer.from, Packets::default()) else { return false };
+    let Some(stream) = opened(socket, wait).await else { return false };
     // They fit into the buffer of a connection that is new.
     let is_said = stream.try_write(words).is_ok();
     if !is_said || SockRef::from(&stream).shutdown(Shutdown::Write).is_err() {
@@ -70,10 +71,6 @@ pub(crate) async fn is_reset_from_near(
         }
     }
     Some(false)
-}
-
-async fn connect(peer: &Peer, wait: Deadline) -> Option<TcpStream> {
-    opened(start(peer.address, peer.from, Packets::default()).ok()?, wait).await
 }
 
 /// The last packet of the handshake waits for our first words: until then the peer cannot greet, and

@@ -55,7 +55,10 @@ where
         biased;
         Err(cause) = relay(stream, ours) => Err(cause),
         asked = AssertUnwindSafe(asking).catch_unwind() => match asked {
-            Ok(said) => said.map_err(|error| unexpected(&error)),
+            Ok(said) => said.map_err(|error| {
+                let got = wire::clean(error.to_string().as_bytes(), 200);
+                Cause::Talk(TalkCause::BadReply { expected: "an LDAP answer".into(), got })
+            }),
             Err(panic) => Err(Cause::Own(OwnCause::ProbePanicked { message: words(&*panic) })),
         },
     }
@@ -144,11 +147,6 @@ fn pair() -> io::Result<(UnixStream, StdUnixStream)> {
     let (ours, theirs) = StdUnixStream::pair()?;
     ours.set_nonblocking(true)?;
     Ok((UnixStream::from_std(ours)?, theirs))
-}
-
-fn unexpected(error: &LdapError) -> Cause {
-    let got = wire::clean(error.to_string().as_bytes(), 200);
-    Cause::Talk(TalkCause::BadReply { expected: "an LDAP answer".into(), got })
 }
 
 fn words(panic: &(dyn Any + Send)) -> String {

@@ -94,16 +94,12 @@ impl Used {
         }
         match &self.run {
             Some(run) if among(run) => Some(false),
-            _ if looks_like_a_module(path) => self.loaded.is_empty().then_some(true),
+            // `poller1-module.json`, `central-module.json`
+            _ if path.ends_with("module.json") => self.loaded.is_empty().then_some(true),
             Some(_) => None,
             None => Some(false),
         }
     }
-}
-
-/// `poller1-module.json`, `central-module.json`
-fn looks_like_a_module(path: &str) -> bool {
-    path.ends_with("module.json")
 }
 
 /// What was exported to one poller: all of it is in use there.

@@ -101,7 +101,10 @@ impl RepositoryVariables {
             expanded.push_str(before);
             let (name, left) = match after.strip_prefix('{').and_then(|a| a.split_once('}')) {
                 Some(braced) => braced,
-                None => after.split_at(after.find(ends_name).unwrap_or(after.len())),
+                None => {
+                    let goes_on = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                    after.split_at(after.find(|c| !goes_on(c)).unwrap_or(after.len()))
+                }
             };
             if let Some(value) = self.by_name.get(name) {
                 expanded.push_str(value);
@@ -129,10 +132,6 @@ impl RepositoryVariables {
 /// Does what comes next belong to an address's path or query?
 pub(super) fn is_behind_host(address: &str) -> bool {
     address.split_once("://").is_some_and(|(_, after)| after.contains(['/', '?']))
-}
-
-fn ends_name(c: char) -> bool {
-    !(c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn not_set(name: &str) -> String {
