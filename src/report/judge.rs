@@ -121,7 +121,6 @@ pub(super) fn judge(step: &Step, found: Option<&Found>, phase: InstallPhase) -> 
     let mut report = skipped(step, named(result(&conclusion)));
     report.outcome = conclusion.outcome;
     report.target = Some(target(question, step.direction, &conclusion, found));
-    report.meant = None;
     if step.direction == Direction::Outbound {
         report.asked_for = wishes(question, found, |attempt, cause| {
             let passage = passage(step, question, attempt, &[]);
@@ -174,6 +173,7 @@ fn skipped(step: &Step, result: String) -> StepReport {
     StepReport {
         id: step.id.clone(),
         flow: step.flow.clone(),
+        place: step.place.clone(),
         from: step.from.clone(),
         to: step.to.clone(),
         direction: step.direction,
@@ -184,7 +184,6 @@ fn skipped(step: &Step, result: String) -> StepReport {
         through_vpn: step.through_vpn.clone(),
         group: step.group.clone(),
         target: None,
-        meant: step.place.clone(),
         outcome: Outcome::Skip,
         result,
         cause: None,
@@ -213,7 +212,6 @@ fn mistaken(step: &Step, mistake: &Mistake) -> StepReport {
         ways: Vec::new(),
         also_try: None,
     });
-    report.meant = None;
     report.cause = Some(CauseReport {
         why: Why::Mistake(mistake.clone()),
         owner: Some(Owner::ThisHost),

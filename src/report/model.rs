@@ -108,6 +108,9 @@ pub(crate) struct StepReport {
     pub(crate) id: String,
     /// The flow's id.
     pub(crate) flow: String,
+    /// Whom or what it is about, as its id has it behind the flow: an address, a URL, a line of a file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) place: Option<String>,
     /// Who opens the connection.
     pub(crate) from: Party,
     /// The kind of peer the connection goes to: `central`, `dns`.
@@ -133,9 +136,6 @@ pub(crate) struct StepReport {
     /// Whom we asked, if anybody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target: Option<TargetReport>,
-    /// Whom it would have gone to, when it was not asked.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) meant: Option<String>,
     /// pass, warn, fail, unknown or skip.
     pub(crate) outcome: Outcome,
     /// One line: what was seen, the cause, or why it was skipped.

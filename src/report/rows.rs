@@ -102,7 +102,7 @@ impl ReportRow<'_> {
     pub(super) fn target(&self) -> String {
         let target = self.step.target.as_ref().map(|target| &target.shown);
         let shown = self.place.as_ref().or(target).map(String::as_str);
-        shown.or(self.step.meant.as_deref()).map(printable).unwrap_or_default()
+        shown.or(self.step.place.as_deref()).map(printable).unwrap_or_default()
     }
 
     /// What was seen, the cause, or why it was skipped.
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn what_was_not_asked_is_shown_with_whom_it_was_meant_for() {
         let mut skipped = step("poller", "ldap", "10.0.0.8", "ldap:389/tcp", "skip");
-        skipped["meant"] = "10.0.0.8".into();
+        skipped["place"] = "10.0.0.8".into();
         skipped.as_object_mut().unwrap().remove("target");
         let report = judged(&report("poller-1", "poller", "10.2.0.7", &[skipped]));
         assert_eq!(rows(&report)[0].target(), "10.0.0.8");

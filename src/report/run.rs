@@ -342,7 +342,7 @@ fn mistake(saved: &StepReport) -> Result<Step, String> {
 fn bare(saved: &StepReport) -> Step {
     Step {
         id: saved.id.clone(),
-        place: saved.meant.clone(),
+        place: saved.place.clone(),
         flow: saved.flow.clone(),
         from: saved.from.clone(),
         to: saved.to.clone(),

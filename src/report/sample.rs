@@ -43,6 +43,7 @@ pub(crate) fn step(from: &str, to: &str, host: &str, way: &str, outcome: &str) -
     json!({
         "id": format!("{from}.{protocol}@{host}"),
         "flow": format!("{from}.{protocol}"),
+        "place": host,
         "from": from,
         "to": to,
         "direction": "outbound",

@@ -31,7 +31,7 @@ pub(crate) fn step(flow: &str) -> StepReport {
         through_vpn: None,
         group: None,
         target: None,
-        meant: None,
+        place: None,
         outcome: Outcome::Pass,
         result: "it works".to_owned(),
         cause: None,

@@ -75,6 +75,7 @@ fn bare(saved: &Value, index: usize, reason: String) -> StepReport {
     StepReport {
         flow: if text("flow").is_empty() { id.clone() } else { text("flow").to_owned() },
         id,
+        place: saved.get("place").and_then(Value::as_str).map(str::to_owned),
         from: party("from"),
         to: party("to"),
         direction: crate::run::plan::Direction::Outbound,
@@ -86,7 +87,6 @@ fn bare(saved: &Value, index: usize, reason: String) -> StepReport {
         through_vpn: None,
         group: None,
         target: None,
-        meant: None,
         outcome: outcome.unwrap_or(Outcome::Unknown),
         result: text("result").to_owned(),
         cause: None,

@@ -23,11 +23,9 @@ pub(super) fn upgrade(report: &mut Value) {
 }
 
 fn upgrade_step(step: &mut Value) {
-    // Of what was not asked its id alone said whom it meant.
-    if step.get("target").is_none_or(Value::is_null)
-        && let Some(meant) = step["id"].as_str().and_then(|id| id.split_once('@'))
-    {
-        step["meant"] = json!(meant.1);
+    // Its id alone said whom or what it is about.
+    if let Some((_, place)) = step["id"].as_str().and_then(|id| id.split_once('@')) {
+        step["place"] = json!(place);
     }
     if let Some(cause) = step.get_mut("cause") {
         // Here the facts stood by themselves already.

@@ -20,7 +20,7 @@ use crate::catalogue::{
 use crate::site::discover::Note;
 use crate::site::mistake::Mistake;
 use crate::site::{Exempt, Family, Find, Origin, Place, Site, Sourced, Target};
-pub(crate) use steps::{CLOSED, FAR_SIDE};
+pub(crate) use steps::{CLOSED, FAR_SIDE, step_id};
 use steps::{Planner, names_needed};
 
 /// How a run is done, whatever the site.

@@ -289,7 +289,7 @@ impl Planner<'_> {
     fn step(&self, flow: &Flow, target: Option<&str>, action: Action) -> Step {
         let vpn = self.vpn(flow);
         Step {
-            id: id(flow.id.get_ref(), target),
+            id: step_id(flow.id.get_ref(), target),
             place: target.map(str::to_owned),
             flow: flow.id.get_ref().clone(),
             from: flow.from.clone(),
@@ -580,7 +580,7 @@ impl Planner<'_> {
         };
         let place = Some(in_id(&custom.place));
         Step {
-            id: id(&flow, place.as_deref()),
+            id: step_id(&flow, place.as_deref()),
             place,
             flow,
             from: Party(self.site.role.to_string()),
@@ -649,7 +649,7 @@ impl Planner<'_> {
             Action::Skip(_) | Action::Found(_) => None,
         };
         Step {
-            id: id(FAR_SIDE, place.as_deref()),
+            id: step_id(FAR_SIDE, place.as_deref()),
             place,
             flow: FAR_SIDE.to_owned(),
             from: Party(self.site.role.to_string()),
@@ -674,7 +674,7 @@ impl Planner<'_> {
         let flow = format!("config.{}", mistake.code());
         let place = Some(mistake.at().to_string());
         Step {
-            id: id(&flow, place.as_deref()),
+            id: step_id(&flow, place.as_deref()),
             place,
             flow,
             from: role.clone(),
@@ -753,7 +753,7 @@ fn told_apart(steps: Vec<Step>) -> Vec<Step> {
         {
             let place = Place { port: Some(way.port), url: None, host: question.target.clone() };
             step.place = Some(in_id(&place));
-            step.id = id(&step.flow, step.place.as_deref());
+            step.id = step_id(&step.flow, step.place.as_deref());
         }
     }
     steps
@@ -765,7 +765,7 @@ fn url_path(place: &Place) -> Option<String> {
 }
 
 /// The id of a step: its flow, and whom or what it is about.
-fn id(flow: &str, place: Option<&str>) -> String {
+pub(crate) fn step_id(flow: &str, place: Option<&str>) -> String {
     place.map_or_else(|| flow.to_owned(), |place| format!("{flow}@{place}"))
 }
 

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use crate::report::Report;
-use crate::run::plan::SKIPPED;
+use crate::run::plan::{SKIPPED, step_id};
 use free::{Free, in_short};
 pub(crate) use key::RedactionKey;
 use names::Names;
@@ -52,9 +52,14 @@ impl Redactor {
             .steps
             .iter()
             .map(|step| {
-                let place = step.id.strip_prefix(&step.flow).unwrap_or(&step.id);
-                let flow = if place == step.id { String::new() } else { self.flow(&step.flow) };
-                (step.id.clone(), format!("{flow}{}", self.text(place)))
+                let made = if step.id == step_id(&step.flow, step.place.as_deref()) {
+                    let place = step.place.as_deref().map(|place| self.text(place));
+                    step_id(&self.flow(&step.flow), place.as_deref())
+                } else {
+                    // Of a preflight that did not say what its ids are made of.
+                    self.names.stand_in(&self.key, &step.id)
+                };
+                (step.id.clone(), made)
             })
             .collect();
         walk(&mut report, self);

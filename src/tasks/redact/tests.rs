@@ -20,6 +20,7 @@ fn redacted(saved: &Report) -> Report {
 fn rich() -> Report {
     let mut bbdo = step("poller", "central", "central-paris.acme.example", "bbdo:5669/tcp", "fail");
     bbdo["id"] = json!("poller.bbdo@central-paris.acme.example");
+    bbdo["place"] = json!("central-paris.acme.example");
     bbdo["through_vpn"] = json!("vpn.acme.example");
     bbdo["group"] = json!("10.20.30.0/24");
     bbdo["target"]["origin"] =
@@ -173,6 +174,19 @@ fn one_host_has_one_stand_in_everywhere() {
     assert_eq!(redacted(&rich()).steps[0].id, step.id);
     let other = Redactor::new(RedactionKey::from([8; 32])).seen(rich());
     assert_ne!(other.steps[0].id, step.id);
+}
+
+#[test]
+fn an_id_is_made_anew_of_its_parts() {
+    let customs = &redacted(&rich()).steps[1];
+    assert_eq!(customs.id, format!("{}@{}", customs.flow, customs.place.as_ref().unwrap()));
+    // What an id says beside its parts is nobody's to read.
+    let mut report = rich();
+    report.steps[0].place = None;
+    report.steps[1].because_of = Some(report.steps[0].id.clone());
+    let seen = redacted(&report);
+    assert!(!seen.steps[0].id.contains("bbdo"), "{}", seen.steps[0].id);
+    assert_eq!(seen.steps[1].because_of.as_ref(), Some(&seen.steps[0].id));
 }
 
 #[test]
@@ -373,6 +387,7 @@ fn what_a_mistake_names_gets_stand_ins() {
         let mut local = step("poller", "poller", "x", "bbdo:5669/tcp", "fail");
         local["direction"] = json!("local");
         local["flow"] = json!(format!("config.{code}"));
+        local["place"] = facts["at"].clone();
         local["id"] = json!(format!("config.{code}@{}", facts["at"].as_str().unwrap()));
         local["cause"] = json!({
             "code": code, "facts": facts, "layer": "configuration", "owner": "this-host",

@@ -83,6 +83,7 @@ fn walk_step(step: &mut StepReport, walker: &mut dyn Walker) {
     let StepReport {
         id,
         flow,
+        place,
         from,
         to,
         direction,
@@ -93,7 +94,6 @@ fn walk_step(step: &mut StepReport, walker: &mut dyn Walker) {
         through_vpn,
         group,
         target,
-        meant,
         outcome: _,
         result,
         cause,
@@ -118,7 +118,7 @@ fn walk_step(step: &mut StepReport, walker: &mut dyn Walker) {
         walker.text(TextKind::Step, "", root);
     }
     walker.text(TextKind::Flow, "", flow);
-    through_vpn.iter_mut().chain(meant).for_each(|host| walker.text(TextKind::Host, "", host));
+    through_vpn.iter_mut().chain(place).for_each(|host| walker.text(TextKind::Host, "", host));
     sentences([&mut from.0, &mut to.0].into_iter().chain(group).chain(unread), walker);
     if let Some(target) = target {
         walk_target(target, walker);
