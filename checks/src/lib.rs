@@ -55,10 +55,10 @@ pub use identify::identify;
 pub use net::post::RATE;
 pub use net::{
     Addresses, Arrivals, ClientIdentity, Deadline, Eavesdropper, FarStream, HeldConnections, Io,
-    NameFiles, NameSource, Naming, Offer, Overheard, Peer, RESOLVE, Trust, Unanswered,
-    examine_arrivals, glibc_version, half_open, is_public, mail_servers, network, offers,
-    public_domain, resolve, resolve_by_dns, resolve_by_dns_first, resolve_by_dns_in_domain,
-    reverse,
+    NameFiles, NameSource, Naming, Offer, Overheard, Peer, RESOLVE, TakenConnection, Trust,
+    Unanswered, connections, examine_arrivals, glibc_version, half_open, is_public, mail_servers,
+    network, offers, public_domain, resolve, resolve_by_dns, resolve_by_dns_first,
+    resolve_by_dns_in_domain, reverse,
 };
 pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 pub use path::ports::{PortsTrace, examine_ports, judge_ports};
@@ -70,7 +70,7 @@ pub use path::{
 };
 pub use recognise::Spoken;
 pub use responder::{Behaviour, Responder, ServerCertificates};
-pub use services::listener::{holder_of, own_firewall};
+pub use services::listener::{holder_of, listens_at, own_firewall};
 pub use services::*;
 pub use wire::{clean, printable};
 

@@ -4,19 +4,16 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use preflight_checks::{Cause, Concern, FarSideCause, PortCause, Transport, printable};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::channel::{Channel, NoChannel};
 use super::code::PairingCode;
-use super::judge::{Crossing, FlowProof, judge};
+use super::judge::{Crossing, FlowProof, arrival_of, judge};
 use super::mark::{MarkKey, segment_of};
-use super::message::{
-    Arrival, CameAs, Door, DoorState, FarAnswer, FarQuestion, OpenedFlow, SentMark,
-};
-use super::send::{connect, send};
+use super::message::{Arrival, Door, DoorState, FarAnswer, FarQuestion, OpenedFlow, SentMark};
+use super::send::{MarkTarget, connect, send};
 use crate::respond::Doors;
 use crate::run::finding::{
     Attempt, Found, MARK_FROM, REACHED_FROM, SEEN_THERE_AS, add_to_headline,
@@ -180,12 +177,14 @@ impl FarConversation {
                 }
             }
         }
-        let sending =
-            asked.iter().map(|&(transport, to, from)| send(&self.key, transport, to, from));
-        let marks: Vec<SentMark> = join_all(sending).await.into_iter().flatten().collect();
+        let targets = asked.iter().filter_map(|&(transport, to, from)| {
+            MarkTarget::of(door_at(doors, transport, to.port())?, to, from)
+        });
+        let sent = send(&self.key, targets).await;
         let FarAnswer::Came(came) = self.ask(&FarQuestion::WhatCame, ANSWERING).await? else {
             return Err(NoChannel::Broken);
         };
+        let marks = &sent.marks;
         for (step, found) in plan.steps.iter().zip(found.iter_mut()) {
             let Some(found) = found.as_mut().filter(|_| step.direction == Direction::Outbound)
             else {
@@ -198,19 +197,22 @@ impl FarConversation {
                     continue;
                 }
                 let transport = way.transport;
+                let mark = marks.iter().find(|mark| (mark.transport, mark.to) == (transport, to));
+                let door = door_at(doors, transport, to.port());
                 let proof = judge(Crossing {
                     transport,
                     to,
                     verdict: attempt.finding.verdict.as_ref().copied(),
-                    mark: marks.iter().find(|mark| (mark.transport, mark.to) == (transport, to)),
+                    mark,
                     came: &came,
-                    door: door_at(doors, transport, to.port()),
+                    door,
                 });
                 let is_proved = matches!(proof, FlowProof::EndToEnd(_));
-                note_outbound(attempt, proof, door_at(doors, transport, to.port()));
-                let relayed =
-                    marks.iter().find(|mark| (mark.transport, mark.to) == (transport, to));
-                let relayed = relayed.and_then(|mark| relay(mark, mark.segment));
+                note_outbound(attempt, proof, door);
+                let relayed = mark.and_then(|mark| {
+                    let arrival = arrival_of(mark, &came).map_or(0, |arrival| arrival.segment);
+                    relay(mark, mark.segment.max(arrival))
+                });
                 attempt.finding.seen.concerns.extend(relayed.filter(|_| is_proved));
             }
         }
@@ -232,7 +234,7 @@ impl FarConversation {
             return Ok(());
         }
         let (host, listening) = doors.stand_by(None)?;
-        host.sessions.open(&self.key, self.at.ip());
+        host.begin(&self.key, self.at.ip());
         let question = FarQuestion::AskMe { doors: list.clone(), own };
         let said = self.ask(&question, ASKED_BACK).await?;
         let came = host.came(&self.key);
@@ -287,6 +289,9 @@ fn door_at(doors: &[Door], transport: Transport, port: u16) -> Option<&Door> {
 /// Puts what both ends saw of a question from here into what was found.
 fn note_outbound(attempt: &mut Attempt, proof: FlowProof, door: Option<&Door>) {
     let finding = &mut attempt.finding;
+    if let Some(DoorState::Taken(holder)) = door.map(|door| &door.state) {
+        finding.seen.evidence.set("held_there_by", holder.as_str());
+    }
     match proof {
         FlowProof::EndToEnd(from) => {
             finding.seen.evidence.set(SEEN_THERE_AS, from.ip().to_string());
@@ -301,11 +306,10 @@ fn note_outbound(attempt: &mut Attempt, proof: FlowProof, door: Option<&Door>) {
             Ok(()) => finding.verdict = Err(Cause::FarSide(cause)),
             Err(_) => finding.revise(Cause::FarSide(cause)),
         },
-        FlowProof::Untold => {
-            if let Some(DoorState::Taken(holder)) = door.map(|door| &door.state) {
-                finding.seen.evidence.set("held_there_by", holder.as_str());
-            }
+        FlowProof::CameOnly(from) => {
+            finding.seen.evidence.set(SEEN_THERE_AS, from.ip().to_string());
         }
+        FlowProof::Untold => {}
     }
 }
 
@@ -331,25 +335,37 @@ impl AskedBack<'_> {
         let proofs = asked.iter().map(|asked| (*asked, self.judge(asked, marks)));
         let proofs: Vec<(&OpenedFlow, FlowProof)> = proofs.collect();
         // At one of this machine's addresses it suffices.
-        let proved = proofs.iter().find_map(|(asked, proof)| match proof {
+        let proved = proofs.iter().find_map(|(_, proof)| match proof {
             FlowProof::EndToEnd(from) => Some(from.ip()),
-            FlowProof::Untold if asked.came_of_it.is_ok() => Some(self.by),
             _ => None,
         });
         if let Some(from) = proved {
             finding.seen.evidence.set(REACHED_FROM, from.to_string());
-            let relayed = marks.iter().find_map(|mark| relay(mark, self.arrival_of(mark)?.segment));
+            let relayed =
+                marks.iter().find_map(|mark| relay(mark, arrival_of(mark, self.came)?.segment));
             finding.seen.concerns.extend(relayed);
             let reached = format!(
-                "the {} reached this machine on {transport} {port}, from {from}",
+                "proved end to end: the {} reached this machine on {transport} {port}, from {from}",
                 self.role
             );
             if finding.verdict.is_ok() {
                 add_to_headline(&mut finding.seen, &reached);
             } else if is_listener_missing && self.may_wait {
                 finding.verdict = Ok(());
-                finding.seen.headline = format!("proved end to end: {reached}");
+                finding.seen.headline = reached;
             }
+            return;
+        }
+        let is_told = |(asked, proof): &(&OpenedFlow, FlowProof)| {
+            asked.came_of_it.is_ok() && *proof == FlowProof::Untold
+        };
+        if proofs.iter().any(is_told) {
+            // Its word for an answer is no proof that the question came here.
+            let told = format!(
+                "the {} was answered on {transport} {port}; whether by this machine could not be seen",
+                self.role
+            );
+            add_to_headline(&mut finding.seen, &told);
             return;
         }
         let failed = proofs.iter().rev().find_map(|(asked, proof)| self.failure(asked, proof));
@@ -361,30 +377,28 @@ impl AskedBack<'_> {
             return;
         }
         if let Some(from) =
-            marks.iter().find_map(|mark| self.arrival_of(mark)).map(|came| came.from)
+            marks.iter().find_map(|mark| arrival_of(mark, self.came)).map(|came| came.from)
         {
             finding.seen.evidence.set(MARK_FROM, from.ip().to_string());
             if finding.verdict.is_ok() || is_listener_missing && self.may_wait {
-                let marked = format!(
-                    "{transport} {port} lets the {} in, seen here as {}",
-                    self.role,
-                    from.ip()
-                );
+                let (role, from) = (self.role, from.ip());
+                let marked = if self.door.state == DoorState::Open || transport == Transport::Tcp {
+                    format!("{transport} {port} lets the {role} in, seen here as {from}")
+                } else {
+                    // Read beside the program that has the port, before this host's own rules.
+                    format!("a packet of the {role} came to {transport} {port}, from {from}")
+                };
                 add_to_headline(&mut finding.seen, &marked);
             }
         }
     }
 
-    /// How a mark of the far side came, as this machine saw it: what the far side says of it is not asked.
-    fn arrival_of(&self, mark: &SentMark) -> Option<&Arrival> {
-        self.came.iter().find(|came| came.what == CameAs::Mark(mark.number))
-    }
-
     fn judge(&self, asked: &OpenedFlow, marks: &[&SentMark]) -> FlowProof {
         let mark = marks.iter().find(|mark| mark.to == asked.to);
         let mark = mark.map(|mark| {
-            let seen_as = mark.seen_as.and_then(|_| self.arrival_of(mark)).map(|came| came.from);
-            SentMark { seen_as, ..SentMark::clone(mark) }
+            // What the far side says of its answer counts where this machine saw the mark.
+            let seen_as = mark.seen_as.and_then(|_| arrival_of(mark, self.came));
+            SentMark { seen_as: seen_as.map(|came| came.from), ..SentMark::clone(mark) }
         });
         judge(Crossing {
             transport: asked.transport,

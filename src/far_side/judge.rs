@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use preflight_checks::{Cause, FarSideCause, Layer, Owner, PathCause, PortCause, Transport};
 
+use super::mark::has_segment_of;
 use super::message::{Arrival, CameAs, Door, DoorState, SentMark};
 
 /// One question, as both ends have it.
@@ -32,6 +33,8 @@ pub(super) enum FlowProof {
     Fails(FarSideCause),
     /// The mark went there and back, and the question was not answered.
     MarkOnly(SocketAddr),
+    /// The mark came to a service's port, and neither it nor the question was answered.
+    CameOnly(SocketAddr),
     /// No more than one end has seen.
     Untold,
 }
@@ -42,9 +45,8 @@ pub(super) fn judge(crossing: Crossing<'_>) -> FlowProof {
     let Some(door) = crossing.door else { return FlowProof::Untold };
     let answered = mark.and_then(|mark| mark.seen_as);
     let arrived = answered.or_else(|| crossing.arrived());
-    // Somebody else's service has the port: what it did not answer as ours, it answered as its own.
     if door.state != DoorState::Open {
-        return FlowProof::Untold;
+        return crossing.to_a_service(door);
     }
     match (verdict, arrived) {
         (Ok(()), Some(from)) => FlowProof::EndToEnd(from),
@@ -66,19 +68,95 @@ pub(super) fn judge(crossing: Crossing<'_>) -> FlowProof {
             FlowProof::Fails(FarSideCause::FarSideAnswersLost { transport, from, to })
         }
         (Err(silence), None) if is_unheard(silence) => {
-            let because = Box::new(silence.clone());
-            FlowProof::Fails(match &door.closed {
-                Some(closed) => {
-                    FarSideCause::FarSideClosed { at: to.ip(), because: Box::new(closed.clone()) }
-                }
-                None => FarSideCause::FarSideNotReached { transport, to, because },
-            })
+            FlowProof::Fails(crossing.not_reached(door, silence))
         }
         (Err(_), _) => FlowProof::Untold,
     }
 }
 
+/// The mark among what came: by its number, or as the connection that was left silent.
+pub(super) fn arrival_of<'a>(mark: &SentMark, came: &'a [Arrival]) -> Option<&'a Arrival> {
+    let at_the_door =
+        came.iter().filter(|came| (came.transport, came.port) == (mark.transport, mark.to.port()));
+    at_the_door
+        .filter(|came| is_mark(mark, came))
+        .min_by_key(|came| came.what != CameAs::Connection)
+}
+
+fn is_mark(mark: &SentMark, came: &Arrival) -> bool {
+    match (&came.what, mark.silent) {
+        (CameAs::Mark(number), _) => *number == mark.number,
+        // Translation changes its address, and not the segment size that it offers.
+        (CameAs::Connection, Some(from)) => {
+            came.from == from || has_segment_of(mark.number, came.segment)
+        }
+        _ => false,
+    }
+}
+
 impl<'a> Crossing<'a> {
+    /// What can be told of a question to a service that has the port: its answers are its own, and what comes to
+    /// it is seen beside it.
+    fn to_a_service(self, door: &Door) -> FlowProof {
+        let Self { transport, to, verdict, .. } = self;
+        let Some(mark) = self.mark.filter(|_| door.is_watched) else { return FlowProof::Untold };
+        let came = arrival_of(mark, self.came).map(|came| came.from);
+        // Of a connection that was never made, or is one of several, nobody can say that it did not arrive.
+        let is_missing = came.is_none()
+            && (transport != Transport::Tcp || mark.silent.is_some())
+            && !self.strangers();
+        let forged = |refuses| FlowProof::Fails(FarSideCause::FarSideImpersonated { to, refuses });
+        match (verdict, came) {
+            (Ok(()), Some(from)) => FlowProof::EndToEnd(from),
+            (Ok(()), None) if is_missing => forged(false),
+            (Err(Cause::Port(PortCause::PortClosed { .. })), None)
+                if transport == Transport::Tcp
+                    && door.closed.is_none()
+                    && self.is_listened_at(door) =>
+            {
+                forged(true)
+            }
+            (Err(cause), None) if is_missing && is_accepted(transport, cause) => forged(false),
+            (Err(_), Some(from)) if transport == Transport::Tcp => FlowProof::MarkOnly(from),
+            (Err(silence), came) if is_unheard(silence) => match (self.half_open(), came) {
+                (Some(from), _) => {
+                    FlowProof::Fails(FarSideCause::FarSideAnswersLost { transport, from, to })
+                }
+                (None, Some(from)) if door.closed.is_none() => FlowProof::CameOnly(from),
+                (None, _) => FlowProof::Fails(self.not_reached(door, silence)),
+            },
+            _ => FlowProof::Untold,
+        }
+    }
+
+    /// Nothing came there, or the machine there keeps it out.
+    fn not_reached(&self, door: &Door, silence: &Cause) -> FarSideCause {
+        let Self { transport, to, .. } = *self;
+        match &door.closed {
+            Some(closed) => {
+                FarSideCause::FarSideClosed { at: to.ip(), because: Box::new(closed.clone()) }
+            }
+            None => {
+                let because = Box::new(silence.clone());
+                FarSideCause::FarSideNotReached { transport, to, because }
+            }
+        }
+    }
+
+    /// Does the service there listen on the address that was asked? Behind translation only one that listens on
+    /// all is known to.
+    fn is_listened_at(&self, door: &Door) -> bool {
+        let asked = self.to.ip();
+        door.listens_at
+            .iter()
+            .any(|at| *at == asked || at.is_unspecified() && at.is_ipv4() == asked.is_ipv4())
+    }
+
+    fn half_open(&self) -> Option<SocketAddr> {
+        let mut knocks = self.at_the_door().filter(|came| came.what == CameAs::HalfOpen);
+        knocks.next().map(|came| came.from)
+    }
+
     fn at_the_door(&self) -> impl Iterator<Item = &'a Arrival> {
         let door = self.door.map(|door| (door.transport, door.port));
         self.came.iter().filter(move |came| Some((came.transport, came.port)) == door)
@@ -91,7 +169,7 @@ impl<'a> Crossing<'a> {
             CameAs::Mark(there) if Some(*there) == number => Some(0),
             CameAs::HalfOpen => Some(1),
             CameAs::Question => Some(2),
-            CameAs::Mark(_) | CameAs::Stranger => None,
+            CameAs::Mark(_) | CameAs::Connection | CameAs::Stranger => None,
         };
         let ranked = self.at_the_door().filter_map(|came| Some((rank(came)?, came.from)));
         ranked.min_by_key(|(rank, _)| *rank).map(|(_, from)| from)
@@ -104,7 +182,7 @@ impl<'a> Crossing<'a> {
 
     /// Did others ask there, of whom this question may have been one?
     fn strangers(&self) -> bool {
-        self.at_the_door().any(|came| came.what == CameAs::Stranger)
+        self.at_the_door().any(|came| matches!(came.what, CameAs::Stranger | CameAs::Connection))
     }
 }
 
@@ -136,9 +214,38 @@ mod tests {
         "198.51.100.7:40112".parse().unwrap()
     }
 
+    fn leaves_from() -> SocketAddr {
+        "10.2.0.7:40001".parse().unwrap()
+    }
+
+    /// A service has the port, and what comes to it is seen.
+    fn watched() -> Door {
+        Door { is_watched: true, ..door(DoorState::Taken("sshd (pid 7)".to_owned())) }
+    }
+
+    fn judged_at_service(verdict: Result<(), &Cause>, arrivals: &[Arrival]) -> FlowProof {
+        let silent = Some(leaves_from());
+        let (transport, number) = (Transport::Tcp, NUMBER);
+        let mark = SentMark { transport, to: to(), number, seen_as: None, segment: 0, silent };
+        judge(Crossing {
+            transport,
+            to: to(),
+            verdict,
+            mark: Some(&mark),
+            came: arrivals,
+            door: Some(&watched()),
+        })
+    }
+
+    fn connection(from: SocketAddr, segment: u16) -> Arrival {
+        Arrival { from, segment, ..came(CameAs::Connection) }
+    }
+
     fn door(state: DoorState) -> Door {
         let flows = vec!["poller.bbdo".to_owned()];
-        Door { flows, transport: Transport::Tcp, port: 5669, state, closed: None }
+        let listens_at = vec!["0.0.0.0".parse().unwrap()];
+        let (transport, port) = (Transport::Tcp, 5669);
+        Door { flows, transport, port, state, closed: None, is_watched: false, listens_at }
     }
 
     fn came(what: CameAs) -> Arrival {
@@ -162,7 +269,8 @@ mod tests {
     ) -> FlowProof {
         let seen_as = acked.then(seen);
         let (transport, number) = (Transport::Tcp, NUMBER);
-        let mark = SentMark { transport, to: to(), number, seen_as, segment: 0 };
+        let silent = matches!(door.state, DoorState::Taken(_)).then(leaves_from);
+        let mark = SentMark { transport, to: to(), number, seen_as, segment: 0, silent };
         let came: Vec<Arrival> = arrivals.iter().cloned().map(came).collect();
         judge(Crossing {
             transport: Transport::Tcp,
@@ -228,9 +336,50 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_another_service_has_tells_no_more_than_one_end_saw() {
+    fn a_service_that_nobody_watches_tells_no_more_than_one_end_saw() {
         let taken = door(DoorState::Taken("sshd (pid 7)".to_owned()));
         assert_eq!(judged_at(&taken, Ok(()), false, &[]), FlowProof::Untold);
         assert_eq!(judged_at(&taken, Err(&silence()), false, &[]), FlowProof::Untold);
+    }
+
+    #[test]
+    fn a_services_connection_is_known_by_its_address_or_behind_translation_by_its_segment_size() {
+        let offered = super::super::mark::segment_of(NUMBER);
+        for (from, segment) in [(leaves_from(), 1448), (seen(), offered), (seen(), offered - 12)] {
+            let arrived = [connection(from, segment)];
+            assert_eq!(judged_at_service(Ok(()), &arrived), FlowProof::EndToEnd(from));
+            // The way there and back is open, whatever the service said.
+            let busy = Cause::Port(PortCause::PortClosed { to: to() });
+            assert_eq!(judged_at_service(Err(&busy), &arrived), FlowProof::MarkOnly(from));
+        }
+    }
+
+    #[test]
+    fn a_service_to_which_nothing_came_is_not_who_answered() {
+        let forged =
+            |refuses| FlowProof::Fails(FarSideCause::FarSideImpersonated { to: to(), refuses });
+        assert_eq!(judged_at_service(Ok(()), &[]), forged(false));
+        // Another connection may be this one behind a proxy, or somebody else's.
+        let other = [connection(seen(), 1448)];
+        assert_eq!(judged_at_service(Ok(()), &other), FlowProof::Untold);
+        assert_eq!(judged_at_service(Ok(()), &[came(CameAs::Stranger)]), FlowProof::Untold);
+        // It listens there, so its kernel refuses nobody.
+        let closed = Cause::Port(PortCause::PortClosed { to: to() });
+        assert_eq!(judged_at_service(Err(&closed), &[]), forged(true));
+        let elsewhere = Door { listens_at: vec!["127.0.0.1".parse().unwrap()], ..watched() };
+        assert_eq!(judged_at(&elsewhere, Err(&closed), false, &[]), FlowProof::Untold);
+    }
+
+    #[test]
+    fn a_silence_of_a_service_is_lost_on_the_way_there_or_back() {
+        let silence = silence();
+        let lost =
+            FarSideCause::FarSideAnswersLost { transport: Transport::Tcp, from: seen(), to: to() };
+        let knocks = [came(CameAs::HalfOpen)];
+        assert_eq!(judged_at_service(Err(&silence), &knocks), FlowProof::Fails(lost));
+        let because = Box::new(silence.clone());
+        let there =
+            FarSideCause::FarSideNotReached { transport: Transport::Tcp, to: to(), because };
+        assert_eq!(judged_at_service(Err(&silence), &[]), FlowProof::Fails(there));
     }
 }

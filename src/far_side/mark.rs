@@ -38,6 +38,19 @@ pub(crate) fn segment_of(number: MarkNumber) -> u16 {
     SMALLEST_SEGMENT + u16::from(odd)
 }
 
+/// Is that the size, as the kernel has it, which a connection with `number` offers? Options take up to twelve bytes of it.
+pub(super) fn has_segment_of(number: MarkNumber, seen: u16) -> bool {
+    let offered = segment_of(number);
+    [offered, offered - TIME_STAMPS].contains(&seen)
+}
+
+/// May a connection of that segment size be a mark? Hardly any other is.
+pub(crate) fn is_marking(segment: u16) -> bool {
+    (SMALLEST_SEGMENT - TIME_STAMPS..=SMALLEST_SEGMENT + u16::from(u8::MAX)).contains(&segment)
+}
+
+/// Bytes that the option of that name takes from each segment.
+const TIME_STAMPS: u16 = 12;
 /// Some 200 less than what the narrowest tunnels carry, and more than a SYN cookie makes of it (536).
 const SMALLEST_SEGMENT: u16 = 900;
 

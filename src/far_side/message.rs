@@ -73,6 +73,12 @@ pub(crate) struct Door {
     /// Why this machine's own rules let nobody in, as far as it could read them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) closed: Option<Cause>,
+    /// Can what comes here be told all the same, where a service has the door?
+    #[serde(default)]
+    pub(crate) is_watched: bool,
+    /// The addresses that this service listens on.
+    #[serde(default)]
+    pub(crate) listens_at: Vec<IpAddr>,
 }
 
 /// Who is behind a door.
@@ -98,7 +104,7 @@ pub(crate) struct Arrival {
     pub(crate) from: SocketAddr,
     /// What it was.
     pub(crate) what: CameAs,
-    /// The segment size that the connection of a mark offered, as it was seen there; 0: none, or not known.
+    /// The segment size that its connection offered, as it was seen there; 0: none, or not known.
     pub(crate) segment: u16,
 }
 
@@ -110,6 +116,8 @@ pub(crate) enum CameAs {
     Mark(MarkNumber),
     /// A handshake that was never finished.
     HalfOpen,
+    /// A connection to a service that has the door, as the kernel tells; it may be any of that machine's.
+    Connection,
     /// Questions of the door's own protocol, from an address of this conversation.
     Question,
     /// Questions of the door's own protocol from elsewhere, whoever they are.
@@ -142,6 +150,9 @@ pub(crate) struct SentMark {
     pub(crate) seen_as: Option<SocketAddr>,
     /// And the segment size that it offered, as it was seen there; 0: none, or not known.
     pub(crate) segment: u16,
+    /// Where it leaves from, if it is a connection on which nothing is said: the door is a service's.
+    #[serde(default)]
+    pub(crate) silent: Option<SocketAddr>,
 }
 
 /// Doors that one machine may have, so that the other need not ask without end.

@@ -16,9 +16,9 @@ mod sessions;
 pub(crate) use channel::{CALL, Channel, NoChannel};
 pub(crate) use check::{PAUSE, prove};
 pub(crate) use code::PairingCode;
-pub(crate) use mark::{LENGTH as MARK_LENGTH, MARK, MarkKey, MarkSeen};
+pub(crate) use mark::{LENGTH as MARK_LENGTH, MARK, MarkKey, MarkSeen, is_marking};
 pub(crate) use message::{
     Arrival, CameAs, Door, DoorState, FarAnswer, FarQuestion, MOST_DOORS, OpenedFlow,
 };
-pub(crate) use send::send;
-pub(crate) use sessions::Sessions;
+pub(crate) use send::{MarkTarget, SentMarks, send};
+pub(crate) use sessions::{KnownConnections, Sessions};

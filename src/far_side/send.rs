@@ -1,8 +1,9 @@
-//! Sends a mark, and hears its answer.
+//! Sends marks, and hears their answers.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::TcpMaxSeg;
 use preflight_checks::Transport;
@@ -12,7 +13,7 @@ use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::mark::{ANSWER_LENGTH, MarkKey, MarkNumber, MarkSeen, segment_of};
-use super::message::SentMark;
+use super::message::{Door, DoorState, SentMark};
 
 /// Longest wait: two SYNs that are lost are sent again within it.
 const LONGEST: Duration = Duration::from_millis(3_500);
@@ -21,15 +22,67 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// The largest answer that is looked at.
 const LARGEST: usize = 512;
 
-/// Sends a mark to a door, from `from` where that is said; `None`: there is no randomness.
-pub(crate) async fn send(
-    key: &MarkKey,
+/// Where a mark is to go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MarkTarget {
     transport: Transport,
     to: SocketAddr,
+    /// The address it is to leave from; none: whichever the kernel takes.
     from: Option<IpAddr>,
-) -> Option<SentMark> {
+    /// Is it a service of the other machine's, which is told nothing that it does not understand?
+    is_silent: bool,
+}
+
+impl MarkTarget {
+    /// For a door of the other machine at an address of its; `None`: nobody would see a mark there.
+    pub(crate) fn of(door: &Door, to: SocketAddr, from: Option<IpAddr>) -> Option<Self> {
+        let transport = door.transport;
+        let target = |is_silent| Self { transport, to, from, is_silent };
+        match door.state {
+            DoorState::Open => Some(target(false)),
+            DoorState::Taken(_) => door.is_watched.then(|| target(transport == Transport::Tcp)),
+            DoorState::Shut(_) => None,
+        }
+    }
+}
+
+/// The marks that were sent, and the connections among them that last as long as this.
+#[derive(Debug, Default)]
+pub(crate) struct SentMarks {
+    pub(crate) marks: Vec<SentMark>,
+    silent: Vec<TcpStream>,
+}
+
+impl SentMarks {
+    /// Those of several times, together.
+    pub(crate) fn join(&mut self, more: Self) {
+        self.marks.extend(more.marks);
+        self.silent.extend(more.silent);
+    }
+}
+
+/// Sends a mark to each, all at once.
+pub(crate) async fn send(
+    key: &MarkKey,
+    targets: impl IntoIterator<Item = MarkTarget>,
+) -> SentMarks {
+    let sent = join_all(targets.into_iter().map(|target| send_one(key, target))).await;
+    let (marks, silent): (Vec<_>, Vec<_>) = sent.into_iter().flatten().unzip();
+    SentMarks { marks, silent: silent.into_iter().flatten().collect() }
+}
+
+/// `None`: there is no randomness.
+async fn send_one(key: &MarkKey, target: MarkTarget) -> Option<(SentMark, Option<TcpStream>)> {
+    let MarkTarget { transport, to, from, is_silent } = target;
     let mut number = MarkNumber::default();
     SystemRandom::new().fill(&mut number).ok()?;
+    let mark = SentMark { transport, to, number, seen_as: None, segment: 0, silent: None };
+    if is_silent {
+        let connecting = timeout(LONGEST, connect(to, from, Some(segment_of(number)))).await;
+        let stream = connecting.ok().and_then(Result::ok);
+        let silent = stream.as_ref().and_then(|stream| stream.local_addr().ok());
+        return Some((SentMark { silent, ..mark }, stream));
+    }
     let asking = async {
         match transport {
             Transport::Tcp => over_tcp(key, number, to, from).await.ok().flatten(),
@@ -39,7 +92,7 @@ pub(crate) async fn send(
     };
     let seen = timeout(LONGEST, asking).await.ok().flatten();
     let (seen_as, segment) = (seen.map(|seen| seen.from), seen.map_or(0, |seen| seen.segment));
-    Some(SentMark { transport, to, number, seen_as, segment })
+    Some((SentMark { seen_as, segment, ..mark }, None))
 }
 
 async fn over_tcp(

@@ -26,16 +26,21 @@ struct MarkSession {
     /// Where the other machine was seen.
     seen: HashSet<IpAddr>,
     marks: Vec<Arrival>,
+    /// The connections to ports of services that were there before it.
+    before: KnownConnections,
 }
+
+/// Connections by the port of this machine and where they come from.
+pub(crate) type KnownConnections = HashSet<(u16, SocketAddr)>;
 
 impl Sessions {
     /// Takes marks of a conversation from now on, until [`Self::close`]; `false`: there are too many.
-    pub(crate) fn open(&self, key: &MarkKey, seen: IpAddr) -> bool {
+    pub(crate) fn open(&self, key: &MarkKey, seen: IpAddr, before: KnownConnections) -> bool {
         let mut open = self.lock();
         let has_room = open.len() < MOST;
         if has_room {
             let seen = HashSet::from([seen.to_canonical()]);
-            open.push(MarkSession { key: key.clone(), seen, marks: Vec::new() });
+            open.push(MarkSession { key: key.clone(), seen, marks: Vec::new(), before });
         }
         has_room
     }
@@ -70,11 +75,16 @@ impl Sessions {
         Some(session.key.answer(number, seen))
     }
 
-    /// The marks of a conversation that have come, and the addresses its other machine was seen at.
-    pub(crate) fn came(&self, session: SessionNumber) -> (Vec<Arrival>, HashSet<IpAddr>) {
+    /// The marks of a conversation that have come, the addresses its other machine was seen at, and the
+    /// connections that were there before it.
+    pub(crate) fn came(
+        &self,
+        session: SessionNumber,
+    ) -> (Vec<Arrival>, HashSet<IpAddr>, KnownConnections) {
         let open = self.lock();
         let session = open.iter().find(|one| one.key.session() == session);
-        session.map(|one| (one.marks.clone(), one.seen.clone())).unwrap_or_default()
+        let told = |one: &MarkSession| (one.marks.clone(), one.seen.clone(), one.before.clone());
+        session.map(told).unwrap_or_default()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<MarkSession>> {
@@ -98,7 +108,7 @@ mod tests {
         let seen = MarkSeen { from, segment: 0 };
         let marked = |sessions: &Sessions| sessions.marked(&mark, seen, Transport::Udp, 162);
         assert_eq!(marked(&sessions), None);
-        assert!(sessions.open(&key, from.ip()));
+        assert!(sessions.open(&key, from.ip(), HashSet::new()));
         for _ in 0..3 {
             let answer = marked(&sessions).unwrap();
             assert_eq!(key.answered([3; 16], &answer), Some(seen));
@@ -113,7 +123,10 @@ mod tests {
         let sessions = Sessions::default();
         let from: SocketAddr = "10.0.0.7:1".parse().unwrap();
         for number in 0..20 {
-            assert_eq!(sessions.open(&key(number), from.ip()), usize::from(number) < MOST);
+            assert_eq!(
+                sessions.open(&key(number), from.ip(), HashSet::new()),
+                usize::from(number) < MOST
+            );
         }
         for number in 0..1000_u128 {
             let mark = key(0).question(number.to_be_bytes());

@@ -1,10 +1,10 @@
 //! What all ports of a machine share: who came, how much is borne, and the conversations with whoever has the code.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
-use preflight_checks::{Manner, Naming, Transport, half_open, printable};
+use preflight_checks::{Manner, Naming, Transport, connections, half_open, printable};
 use secrecy::SecretString;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -15,8 +15,9 @@ use super::told::{Told, What};
 use crate::catalogue::{Party, Role};
 use crate::console::limits;
 use crate::far_side::{
-    Arrival, CameAs, Channel, Door, FarAnswer, FarQuestion, MOST_DOORS, MarkKey, NoChannel,
-    OpenedFlow, PairingCode, Sessions, send,
+    Arrival, CameAs, Channel, Door, DoorState, FarAnswer, FarQuestion, KnownConnections,
+    MOST_DOORS, MarkKey, MarkTarget, NoChannel, OpenedFlow, PairingCode, SentMarks, Sessions,
+    is_marking, send,
 };
 use crate::run::plan::{Action, Direction, Plan, plan};
 use crate::run::runner;
@@ -33,6 +34,8 @@ const MOST_ASKED: usize = 32;
 const MOST_ASKED_BACK: usize = 2;
 /// Arrivals that are told of one door.
 const MOST_TOLD: usize = 16;
+/// Connections to services that are known before a conversation begins.
+const MOST_KNOWN: usize = 20_000;
 /// What callers are called in the list of who came.
 const CALLERS: &str = "far side";
 
@@ -41,7 +44,7 @@ const CALLERS: &str = "far side";
 pub(crate) struct DoorHost {
     pub(super) told: Told,
     pub(super) bounds: Bounds,
-    pub(crate) sessions: Sessions,
+    pub(super) sessions: Sessions,
     doors: Vec<Door>,
     /// The code, and the machine whose flows are opened towards who has it; none: nobody is answered.
     paired: Option<(PairingCode, Box<Job>)>,
@@ -87,7 +90,7 @@ impl DoorHost {
         match timeout(PAIRING, Channel::answer(connection, code)).await {
             Ok(Ok((channel, key))) => {
                 self.told.tell(CALLERS, client.ip(), What::Paired);
-                if self.sessions.open(&key, client.ip()) {
+                if self.begin(&key, client.ip()) {
                     let talk = self.talk(channel, &key, job, client, here);
                     // However it ends: the caller sees that it did.
                     let _ended = timeout(LONGEST, talk).await;
@@ -111,6 +114,8 @@ impl DoorHost {
         let (seen_as, here) = (canonical(client), canonical(here));
         let mut caller = None;
         let mut asked_back = 0;
+        // Until the caller has seen them, connections that were left silent last.
+        let mut _silent = None;
         for _ in 0..MOST_ASKED {
             let answer = match channel.receive().await? {
                 FarQuestion::Hello { role } => {
@@ -126,7 +131,11 @@ impl DoorHost {
                         if own.to_canonical() != seen_as.ip() {
                             self.told.tell(CALLERS, own, What::AskedAtClaim);
                         }
-                        self.ask_back(key, job, role, &doors, &[seen_as.ip(), own]).await
+                        let addresses = [seen_as.ip(), own];
+                        let (flows, sent) = self.ask_back(key, job, role, &doors, &addresses).await;
+                        let marks = sent.marks.clone();
+                        _silent = Some(sent);
+                        FarAnswer::Asked { flows, marks }
                     }
                     _ => FarAnswer::No { why: "it was asked too often".to_owned() },
                 },
@@ -141,9 +150,23 @@ impl DoorHost {
         self.told.sum()
     }
 
+    /// Takes marks of a conversation from now on; `false`: there are too many.
+    pub(crate) fn begin(&self, key: &MarkKey, seen: IpAddr) -> bool {
+        let ports = self.doors.iter().filter(|door| is_service(door)).map(|door| door.port);
+        let of_port = |port: u16| {
+            let all = connections(port).unwrap_or_default().into_iter();
+            all.map(move |connection| (port, connection.from))
+        };
+        let before = ports.flat_map(of_port).take(MOST_KNOWN).collect();
+        self.sessions.open(key, seen, before)
+    }
+
     /// What of a conversation has come to the doors of this machine.
     pub(crate) fn came(&self, key: &MarkKey) -> Vec<Arrival> {
-        let (mut came, seen) = self.sessions.came(key.session());
+        let (mut came, seen, before) = self.sessions.came(key.session());
+        for door in self.doors.iter().filter(|door| is_service(door)) {
+            came.extend(came_to_service(door.port, &seen, &before));
+        }
         for &Door { transport, port, .. } in &self.doors {
             let arrival = |from, what| Arrival { transport, port, from, what, segment: 0 };
             let is_theirs = |from: &IpAddr| seen.contains(&from.to_canonical());
@@ -176,7 +199,7 @@ impl DoorHost {
         role: Role,
         doors: &[Door],
         addresses: &[IpAddr],
-    ) -> FarAnswer {
+    ) -> (Vec<OpenedFlow>, SentMarks) {
         let _one_at_a_time = self.asking_back.lock().await;
         let is_here = addresses.first().is_some_and(|seen| seen.to_canonical().is_loopback());
         let mut addresses: Vec<IpAddr> = addresses.iter().map(IpAddr::to_canonical).collect();
@@ -185,18 +208,47 @@ impl DoorHost {
             !address.is_unspecified() && !address.is_multicast() && address.is_loopback() == is_here
         });
         // Where one address does not do, the other is worth a question.
-        let (mut flows, mut marks) = (Vec::new(), Vec::new());
+        let (mut flows, mut marks) = (Vec::new(), SentMarks::default());
         for address in addresses {
-            let sent = doors
+            let targets = doors
                 .iter()
-                .map(|door| send(key, door.transport, SocketAddr::new(address, door.port), None));
+                .filter_map(|door| MarkTarget::of(door, SocketAddr::new(address, door.port), None));
             let opened = flows_towards(job, role, address, doors);
-            let (there, sent) = tokio::join!(opened, join_all(sent));
+            let (there, sent) = tokio::join!(opened, send(key, targets));
             flows.extend(there);
-            marks.extend(sent.into_iter().flatten());
+            marks.join(sent);
         }
-        FarAnswer::Asked { flows, marks }
+        (flows, marks)
     }
+}
+
+/// Does a service have that TCP port, so that the kernel alone tells what comes?
+fn is_service(door: &Door) -> bool {
+    door.transport == Transport::Tcp && door.is_watched && door.state != DoorState::Open
+}
+
+/// The connections to a service's port that are new since the conversation began: those that may be the
+/// other machine's one by one, all others as somebody's.
+fn came_to_service(port: u16, seen: &HashSet<IpAddr>, before: &KnownConnections) -> Vec<Arrival> {
+    let arrival = |from, segment, what| {
+        let transport = Transport::Tcp;
+        Arrival { transport, port, from, what, segment }
+    };
+    let new = connections(port).unwrap_or_default().into_iter();
+    let new = new.filter(|connection| !before.contains(&(port, connection.from)));
+    let (mut theirs, others): (Vec<_>, Vec<_>) = new.partition(|connection| {
+        seen.contains(&connection.from.ip().to_canonical()) || is_marking(connection.segment)
+    });
+    theirs.sort_by_key(|connection| !is_marking(connection.segment));
+    let has_others = !others.is_empty() || theirs.len() > MOST_TOLD;
+    let theirs = theirs.into_iter().take(MOST_TOLD);
+    let mut came: Vec<Arrival> = theirs
+        .map(|connection| arrival(connection.from, connection.segment, CameAs::Connection))
+        .collect();
+    if has_others {
+        came.push(arrival(SocketAddr::from(([0, 0, 0, 0], 0)), 0, CameAs::Stranger));
+    }
+    came
 }
 
 /// Opens the flows of this machine that lead to those doors of a machine of that role, at one address.

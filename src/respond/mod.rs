@@ -19,7 +19,8 @@ use std::time::Duration;
 use nix::sys::stat::Mode;
 use nix::unistd::geteuid;
 use preflight_checks::{
-    Authority, SERVICES, ServerCertificates, Service, Transport, holder_of, own_firewall, printable,
+    Authority, Eavesdropper, SERVICES, ServerCertificates, Service, Transport, connections,
+    holder_of, listens_at, own_firewall, printable,
 };
 use secrecy::SecretString;
 use tokio::net::{TcpListener, UdpSocket};
@@ -27,7 +28,7 @@ use tokio::task::JoinSet;
 
 pub(crate) use self::bounds::{AMPLIFICATION, Bounds, DATAGRAMS};
 pub(crate) use self::host::DoorHost;
-use self::serve::{ServedPort, datagrams, streams};
+use self::serve::{ServedPort, datagrams, overhear, streams};
 use crate::catalogue::Role;
 use crate::console::interrupt::{HeldSignals, Interruption};
 use crate::console::output::{complain, file};
@@ -116,6 +117,8 @@ fn device_ports(services: &[(&'static Service, u16)]) -> Vec<Entrance> {
 enum Bound {
     Stream(TcpListener),
     Datagrams(Vec<UdpSocket>),
+    /// Somebody else has it: what comes by is read.
+    Beside(Eavesdropper),
 }
 
 /// The ports of a machine that flows come to, as far as they could be had.
@@ -136,21 +139,42 @@ impl Doors {
         for entrance in entrances {
             let Entrance { transport, port, .. } = entrance;
             let flows = entrance.flows.clone();
+            let mut is_watched = false;
             let state = match bind(&entrance, at).await {
                 Ok(there) => {
                     doors.bound.push((entrance, there));
                     DoorState::Open
                 }
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    is_watched = doors.watch(entrance);
                     let holder = holder_of(transport, port);
                     let unseen = || "a process that cannot be seen".to_owned();
                     DoorState::Taken(holder.unwrap_or_else(unseen))
                 }
                 Err(error) => DoorState::Shut(why(&error, transport, port)),
             };
-            doors.list.push(Door { flows, transport, port, state, closed: None });
+            let listens_at = if is_watched { listens_at(transport, port) } else { Vec::new() };
+            let closed = None;
+            let door = Door { flows, transport, port, state, closed, is_watched, listens_at };
+            doors.list.push(door);
         }
         doors
+    }
+
+    /// Sees from now on what comes to a port that a service has, as far as this user may.
+    fn watch(&mut self, entrance: Entrance) -> bool {
+        if entrance.transport == Transport::Tcp {
+            return connections(entrance.port).is_some();
+        }
+        let ears = Eavesdropper::open(entrance.port).ok();
+        let is_watched = ears.is_some();
+        self.bound.extend(ears.map(|ears| (entrance, Bound::Beside(ears))));
+        is_watched
+    }
+
+    /// Has this machine a port that nobody else has?
+    fn has_own(&self) -> bool {
+        self.list.iter().any(|door| door.state == DoorState::Open)
     }
 
     /// What there is, door by door.
@@ -178,6 +202,9 @@ impl Doors {
             match bound {
                 Bound::Stream(listener) => {
                     tasks.spawn(streams(listener, way, Arc::clone(&tls.valid)));
+                }
+                Bound::Beside(ears) => {
+                    tasks.spawn(overhear(ears, way));
                 }
                 Bound::Datagrams(sockets) => {
                     for socket in sockets {
@@ -236,10 +263,12 @@ pub(crate) async fn respond(request: RespondRequest) -> ExitCode {
     };
     let mut doors = Doors::open_all(entrances, bind).await;
     doors.lines().iter().for_each(|line| say(line));
-    if doors.bound.is_empty() {
+    if !doors.has_own() {
         return complain("respond", "there is no port to listen on");
     }
-    for door in doors.list.iter_mut().filter(|door| door.state == DoorState::Open) {
+    for door in
+        doors.list.iter_mut().filter(|door| door.state == DoorState::Open || door.is_watched)
+    {
         door.closed = own_firewall(door.transport, door.port).await;
         if let Some(closed) = &door.closed {
             say(&format!("  ! {closed}"));
@@ -249,7 +278,10 @@ pub(crate) async fn respond(request: RespondRequest) -> ExitCode {
         Ok(paired) => paired,
         Err((place, reason)) => return complain(&place, &reason),
     };
-    let has_agent = doors.bound.iter().any(|(entrance, _)| entrance.service == SNMP);
+    let is_agent = |(entrance, bound): &(Entrance, Bound)| {
+        entrance.service == SNMP && !matches!(bound, Bound::Beside(_))
+    };
+    let has_agent = doors.bound.iter().any(is_agent);
     if has_agent && community.is_none() {
         say(
             "\n  SNMP answers discovery (version 3) alone: no community was given to let others read with",

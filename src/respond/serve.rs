@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::TcpMaxSeg;
-use preflight_checks::{FarStream, Respond, Serve, Service, snmp};
+use preflight_checks::{Eavesdropper, FarStream, Respond, Serve, Service, snmp};
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -107,6 +107,24 @@ pub(super) async fn datagrams(socket: UdpSocket, way: ServedPort) {
                 way.tell(client.ip(), What::Answered);
             }
             None => way.tell(client.ip(), What::Came),
+        }
+    }
+}
+
+/// Hears the marks that come to a port somebody else has; what else comes is for that one to answer.
+pub(super) async fn overhear(ears: Eavesdropper, way: ServedPort) {
+    loop {
+        let Ok(heard) = ears.hear().await else {
+            tokio::time::sleep(REST).await;
+            continue;
+        };
+        let (from, asked) = (heard.from, heard.bytes.as_slice());
+        let is_mark = asked.starts_with(MARK);
+        if is_mark && way.host.bounds.allow(from.ip(), DATAGRAMS, Instant::now()) {
+            let seen = MarkSeen { from, segment: 0 };
+            if way.marked(asked, seen).is_some() {
+                way.tell(from.ip(), What::Overheard);
+            }
         }
     }
 }

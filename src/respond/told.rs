@@ -16,6 +16,9 @@ pub(super) enum What {
     /// A mark of a conversation, which was answered.
     #[strum(serialize = "mark, answered")]
     Marked,
+    /// A mark that came to a port somebody else has.
+    #[strum(serialize = "mark, seen")]
+    Overheard,
     /// A caller who knows the code.
     #[strum(serialize = "knows the code")]
     Paired,

@@ -10,6 +10,7 @@ mod lab;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod beside_services;
 mod examples;
 mod firewalls;
 mod hidden;

@@ -34,7 +34,7 @@ impl Paired {
         Self::start(lab, Node::Server, "central")
     }
 
-    fn start(lab: &Lab, node: Node, role: &str) -> Self {
+    pub(crate) fn start(lab: &Lab, node: Node, role: &str) -> Self {
         let mut preflight = lab.command(node, PREFLIGHT);
         preflight.args(["respond", "--role", role, "--for", "10m"]);
         preflight.stdout(Stdio::piped()).stderr(Stdio::null());
@@ -70,14 +70,14 @@ impl Paired {
 
 /// Which of the two is given the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Caller {
+pub(crate) enum Caller {
     Poller,
     Central,
 }
 
 impl Caller {
     /// The responder at the other end.
-    fn responder(self, lab: &Lab) -> Paired {
+    pub(crate) fn responder(self, lab: &Lab) -> Paired {
         match self {
             Self::Poller => Paired::start(lab, Node::Server, "central"),
             Self::Central => Paired::start(lab, Node::Client, "poller"),
@@ -85,7 +85,7 @@ impl Caller {
     }
 
     /// Its whole run.
-    fn run(self, lab: &Lab, code: &str) -> Value {
+    pub(crate) fn run(self, lab: &Lab, code: &str) -> Value {
         let (node, arguments) = match self {
             Self::Poller => (Node::Client, ["--role", "poller", "--central", "10.0.0.3"]),
             Self::Central => (Node::Server, ["--role", "central", "--poller", "10.2.0.7"]),
@@ -111,16 +111,16 @@ fn asked(lab: &Lab, code: &str) -> Output {
     preflight.env("PREFLIGHT_FAR_SIDE_CODE", code).output().unwrap()
 }
 
-fn step<'a>(report: &'a Value, flow: &str) -> &'a Value {
+pub(crate) fn step<'a>(report: &'a Value, flow: &str) -> &'a Value {
     let steps = report["steps"].as_array().unwrap();
     steps.iter().find(|step| step["flow"] == flow).unwrap_or_else(|| panic!("{flow}: {report}"))
 }
 
-fn code_of<'a>(report: &'a Value, flow: &str) -> &'a str {
+pub(crate) fn code_of<'a>(report: &'a Value, flow: &str) -> &'a str {
     step(report, flow)["cause"]["code"].as_str().unwrap_or_default()
 }
 
-fn result<'a>(report: &'a Value, flow: &str) -> &'a str {
+pub(crate) fn result<'a>(report: &'a Value, flow: &str) -> &'a str {
     step(report, flow)["result"].as_str().unwrap()
 }
 

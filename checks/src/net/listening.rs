@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use nix::sys::socket::SockProtocol;
 
-use super::netlink::{HEADER, dump_of};
+use super::netlink::{HEADER, attributes, dump_of};
 use super::route::address;
 
 /// A TCP socket that listens.
@@ -28,7 +28,7 @@ pub(crate) struct Listening {
 pub(crate) fn listening(port: u16) -> Option<Vec<Listening>> {
     let mut all = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
-        let question = question(u8::try_from(family).ok()?, port, LISTEN);
+        let question = question(u8::try_from(family).ok()?, port, LISTEN, 0);
         all.extend(dump_of(SockProtocol::NetlinkSockDiag, BY_FAMILY, &question, BY_FAMILY, read)?);
     }
     // A kernel that does not know ports here tells of all.
@@ -43,7 +43,7 @@ pub(crate) fn listening(port: u16) -> Option<Vec<Listening>> {
 pub fn half_open(port: u16) -> Option<Vec<SocketAddr>> {
     let mut all = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
-        let question = question(u8::try_from(family).ok()?, port, SYN_RECEIVED);
+        let question = question(u8::try_from(family).ok()?, port, SYN_RECEIVED, 0);
         all.extend(dump_of(
             SockProtocol::NetlinkSockDiag,
             BY_FAMILY,
@@ -66,10 +66,52 @@ fn read_knock(message: &[u8]) -> Option<(u16, SocketAddr)> {
     Some((port(4)?, SocketAddr::new(ip.to_canonical(), port(6)?)))
 }
 
-/// An `inet_diag_req_v2`: family, protocol, states, and the port; the rest is left open.
-fn question(family: u8, port: u16, states: u32) -> [u8; 56] {
+/// A connection that was made to a port of this host, whatever has become of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakenConnection {
+    /// Who made it, as it is seen here.
+    pub from: SocketAddr,
+    /// The most bytes of this host's in one segment: what the other side offered, or up to 20 less for options;
+    /// 0: the kernel does not tell, as of one that is closed.
+    pub segment: u16,
+}
+
+/// The connections to `port` whose handshake was finished, whoever listens there; `None` when the kernel does not tell.
+///
+/// Needs no privilege, as `ss` needs none.
+#[must_use]
+pub fn connections(port: u16) -> Option<Vec<TakenConnection>> {
+    let mut all = Vec::new();
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        let question = question(u8::try_from(family).ok()?, port, FINISHED, WITH_INFO);
+        all.extend(dump_of(
+            SockProtocol::NetlinkSockDiag,
+            BY_FAMILY,
+            &question,
+            BY_FAMILY,
+            read_connection,
+        )?);
+    }
+    all.retain(|(at, _)| *at == port);
+    Some(all.into_iter().map(|(_, connection)| connection).collect())
+}
+
+/// Our port and who connected to it, of an `inet_diag_msg` and what stands behind it.
+fn read_connection(message: &[u8]) -> Option<(u16, TakenConnection)> {
+    let (port, from) = read_knock(message)?;
+    let told = attributes(message.get(HEADER + MESSAGE..)?).find(|(kind, _)| *kind == INFO);
+    let segment = told.and_then(|(_, info)| {
+        let at = std::mem::offset_of!(libc::tcp_info, tcpi_snd_mss);
+        let segment = u32::from_ne_bytes(*info.get(at..)?.first_chunk()?);
+        u16::try_from(segment).ok()
+    });
+    Some((port, TakenConnection { from, segment: segment.unwrap_or_default() }))
+}
+
+/// An `inet_diag_req_v2`: family, protocol, what is to be told besides, states, and the port; the rest is left open.
+fn question(family: u8, port: u16, states: u32, besides: u8) -> [u8; 56] {
     let mut bytes = [0; 56];
-    let head = [family, TCP, 0, 0];
+    let head = [family, TCP, besides, 0];
     let (states, port) = (states.to_ne_bytes(), port.to_be_bytes());
     for (slot, byte) in bytes.iter_mut().zip(head.into_iter().chain(states).chain(port)) {
         *slot = byte;
@@ -96,10 +138,20 @@ const TCP: u8 = 6;
 const LISTEN: u32 = 1 << 10;
 /// The bit of `TCP_SYN_RECV`.
 const SYN_RECEIVED: u32 = 1 << 3;
+/// The bits of the states behind a handshake: established, closing from either end, and done.
+const FINISHED: u32 = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 11;
+/// The bit of `INET_DIAG_INFO`, and its number.
+const WITH_INFO: u8 = 1 << (INFO - 1);
+const INFO: u16 = 2;
+/// Bytes of an `inet_diag_msg`.
+const MESSAGE: usize = 72;
 
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+
+    use nix::sys::socket::setsockopt;
+    use nix::sys::socket::sockopt::TcpMaxSeg;
 
     use super::*;
 
@@ -117,6 +169,21 @@ mod tests {
             assert!(found.contains(&at), "{found:?}");
             assert!(all.iter().all(|one| one.at.port() == at.port() && one.inode > 0), "{all:?}");
         }
+    }
+
+    #[test]
+    fn a_connection_that_nobody_has_accepted_is_told_with_the_segment_it_offers() {
+        let here = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = here.local_addr().unwrap();
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.unwrap();
+        setsockopt(&socket, TcpMaxSeg, &1013).unwrap();
+        socket.connect(&at.into()).unwrap();
+        let from = socket.local_addr().unwrap().as_socket().unwrap();
+        let Some(all) = connections(at.port()) else { return };
+        let [one] = all.as_slice() else { panic!("{all:?}") };
+        assert_eq!(one.from, from);
+        assert!([1013, 1013 - 12].contains(&one.segment), "{one:?}");
     }
 
     #[test]

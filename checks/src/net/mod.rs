@@ -47,7 +47,7 @@ mod watched;
 pub use arrivals::{Arrivals, Unanswered, examine_arrivals};
 pub use direct::{resolve_by_dns, resolve_by_dns_first, resolve_by_dns_in_domain};
 pub use far::{FarStream, Io};
-pub use listening::half_open;
+pub use listening::{TakenConnection, connections, half_open};
 pub use mx::mail_servers;
 pub use names::{NameFiles, NameSource, Naming};
 pub use overheard::{Eavesdropper, Overheard};

@@ -262,6 +262,13 @@ pub fn holder_of(transport: Transport, port: u16) -> Option<String> {
     })
 }
 
+/// The addresses that somebody listens on at a port of this host.
+#[must_use]
+pub fn listens_at(transport: Transport, port: u16) -> Vec<IpAddr> {
+    let sockets = Probe::of(transport, port).sockets().unwrap_or_default();
+    sockets.iter().map(|socket| socket.address.ip()).collect()
+}
+
 /// Why this host's own rules let nobody in to a port; `None`: they do, or it cannot be told.
 pub async fn own_firewall(transport: Transport, port: u16) -> Option<Cause> {
     match aside(move || opinion(transport, port, &[])).await {
