@@ -140,7 +140,8 @@ fn is_taken(report: &Value, folder: &Path) -> bool {
     let ended = preflight(&["show", file.to_str().unwrap(), "--format", "centreon"]);
     let is_taken = !ended.stdout.contains("no report");
     if !is_taken {
-        shows_nothing_that_acts(&ended, "a report that is refused");
+        shows_nothing_that_acts(&ended.stdout, "a report that is refused");
+        shows_nothing_that_acts(&ended.stderr, "a report that is refused");
     }
     is_taken
 }
@@ -158,12 +159,10 @@ fn free(report: &Value, places: &[String], text: &str, folder: &Path) -> Vec<Str
 }
 
 #[track_caller]
-fn shows_nothing_that_acts(ended: &Ended, context: &str) {
-    for text in [&ended.stdout, &ended.stderr] {
-        let text = text.replace("\r\n", "\n");
-        assert!(text.len() < 6_000_000, "{context}: {} bytes", text.len());
-        is_inert(&text);
-    }
+fn shows_nothing_that_acts(text: &str, context: &str) {
+    let text = text.replace("\r\n", "\n");
+    assert!(text.len() < 6_000_000, "{context}: {} bytes", text.len());
+    is_inert(&text);
 }
 
 /// One page that a command wrote.
@@ -177,27 +176,21 @@ struct Page {
 }
 
 /// Every command that reads a report, with its formats; `A` and `B` are two reports.
-fn sinks() -> Vec<(Vec<&'static str>, &'static str)> {
-    let mut all: Vec<(Vec<&str>, &str)> = Vec::new();
-    for format in FORMATS {
-        all.push((vec!["show", "A", "--verbose"], format));
-        all.push((vec!["redact", "A"], format));
-    }
-    all.push((vec!["show", "A"], "table"));
-    all.push((vec!["redact", "A", "--redact-keep-text"], "table"));
-    for format in ["table", "html", "json", "markdown", "csv"] {
-        all.push((vec!["merge", "A", "B"], format));
-    }
-    for format in ["table", "json", "markdown"] {
-        all.push((vec!["diff", "A", "healthy"], format));
-        all.push((vec!["diff", "healthy", "A"], format));
-    }
-    for format in REQUEST_FORMATS {
-        all.push((vec!["request", "A", "B"], format));
-        all.push((vec!["request", "A", "B", "--all"], format));
-    }
-    all.push((vec!["explain", "A", EXPLAINED], ""));
-    all
+fn sinks() -> Vec<(Vec<&'static str>, &'static [&'static str])> {
+    const COMPARED: [&str; 3] = ["table", "json", "markdown"];
+    const MERGED: [&str; 5] = ["table", "html", "json", "markdown", "csv"];
+    vec![
+        (vec!["show", "A", "--verbose"], &FORMATS),
+        (vec!["redact", "A"], &FORMATS),
+        (vec!["show", "A"], &["table"]),
+        (vec!["redact", "A", "--redact-keep-text"], &["table"]),
+        (vec!["merge", "A", "B"], &MERGED),
+        (vec!["diff", "A", "healthy"], &COMPARED),
+        (vec!["diff", "healthy", "A"], &COMPARED),
+        (vec!["request", "A", "B"], &REQUEST_FORMATS),
+        (vec!["request", "A", "B", "--all"], &REQUEST_FORMATS),
+        (vec!["explain", "A", EXPLAINED], &[]),
+    ]
 }
 
 /// The formats of a change request.
@@ -206,17 +199,17 @@ const REQUEST_FORMATS: [&str; 5] = ["text", "markdown", "csv", "nft", "firewalld
 /// A flow of each report, of which `explain` tells what it says.
 const EXPLAINED: &str = "poller.bbdo";
 
-/// Every page of the reports `A` and `B`, two at a time.
+/// Every page of the reports `A` and `B`, two commands at a time.
 fn pages(of: &str, folder: &Path, into: &mut Vec<Page>) {
     let mut sinks = sinks();
     // Where the flows are hostile too, no flow is called so.
     sinks.retain(|(words, _)| words[0] != "explain" || !of.ends_with("/all"));
-    let (one, other) = sinks.split_at(sinks.len() / 2);
+    let (one, other) = sinks.split_at(1);
     std::thread::scope(|scope| {
         let halves = [one, other].map(|half| {
             scope.spawn(move || {
                 half.iter()
-                    .map(|(words, format)| page(of, folder, words, format))
+                    .flat_map(|(words, formats)| pages_of(of, folder, words, formats))
                     .collect::<Vec<_>>()
             })
         });
@@ -224,21 +217,54 @@ fn pages(of: &str, folder: &Path, into: &mut Vec<Page>) {
     });
 }
 
-fn page(of: &str, folder: &Path, words: &[&str], format: &'static str) -> Page {
+/// What one command writes of two reports.
+fn pages_of(
+    of: &str,
+    folder: &Path,
+    words: &[&str],
+    formats: &'static [&'static str],
+) -> Vec<Page> {
     let file = |name: &str| folder.join(format!("{name}.json")).to_str().unwrap().to_owned();
     let is_report = |word: &str| ["A", "B", "healthy"].contains(&word);
-    let given: Vec<String> = words
+    let given = words
         .iter()
         .map(|word| if is_report(word) { file(word) } else { (*word).to_owned() })
-        .chain(["--format", format].into_iter().filter(|_| !format.is_empty()).map(str::to_owned))
         .collect();
+    let (ended, pages) = written(given, of, &words.join(" "), formats);
+    assert!(ended.code.is_some(), "{of}: {words:?}: {ended:#?}");
+    for page in &pages {
+        assert!(!page.text.is_empty(), "{of}: {words:?} as {}: {}", page.format, ended.stderr);
+    }
+    pages
+}
+
+/// How a command ended and what it wrote: its first format to its output, the others into files. Without a format it
+/// has one of its own.
+fn written(
+    mut given: Vec<String>,
+    of: &str,
+    sink: &str,
+    formats: &'static [&'static str],
+) -> (Ended, Vec<Page>) {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, format) in formats.iter().enumerate() {
+        let to = folder.path().join(format);
+        let to = if number == 0 { "-" } else { to.to_str().unwrap() };
+        given.extend(["--format".to_owned(), format!("{format}={to}")]);
+    }
     let ended = preflight(&given.iter().map(String::as_str).collect::<Vec<_>>());
-    let sink = words.join(" ");
-    let context = format!("{of}: {sink} as {format}");
-    assert!(ended.code.is_some(), "{context}: {ended:#?}");
-    assert!(!ended.stdout.is_empty(), "{context}: {}", ended.stderr);
-    shows_nothing_that_acts(&ended, &context);
-    Page { of: of.to_owned(), sink, format, text: ended.stdout }
+    shows_nothing_that_acts(&ended.stderr, &format!("{of}: {sink}"));
+    let all = if formats.is_empty() { &[""] } else { formats };
+    let pages = all.iter().enumerate().map(|(number, &format)| {
+        let text = match number {
+            0 => ended.stdout.clone(),
+            _ => fs::read_to_string(folder.path().join(format)).unwrap_or_default(),
+        };
+        shows_nothing_that_acts(&text, &format!("{of}: {sink} as {format}"));
+        Page { of: of.to_owned(), sink: sink.to_owned(), format, text }
+    });
+    let pages = pages.collect();
+    (ended, pages)
 }
 
 /// All pages of all classes.
@@ -258,8 +284,12 @@ fn all_pages() -> Vec<Page> {
                     places.push(place.to_owned());
                 }
             });
-            let open = free(&report, &places, "kanari", there);
-            assert!(open.len() > 80, "{name}: {} places take a text", open.len());
+            let mut open = free(&report, &places, "kanari", there);
+            // The same places in every class, or their pages could not be compared.
+            for (class, _) in CLASSES {
+                open = free(&report, &open, &text(class), there);
+            }
+            assert!(open.len() > 80, "{name}: {} places take every text", open.len());
             (report, open)
         })
         .collect();
@@ -269,18 +299,11 @@ fn all_pages() -> Vec<Page> {
         let chosen = |place: &&String| {
             *place == "/host/name" || !place.split('/').any(|part| but.contains(&part))
         };
-        // The same places in every class, or their pages could not be compared.
-        let places: Vec<Vec<String>> = reports
-            .iter()
-            .map(|(report, open)| {
-                let mut left: Vec<String> = open.iter().filter(chosen).cloned().collect();
-                for (class, _) in CLASSES {
-                    left = free(report, &left, &text(class), there);
-                }
-                assert!(left.len() > 40, "{} places take every text", left.len());
-                left
-            })
-            .collect();
+        let places: Vec<Vec<String>> =
+            reports.iter().map(|(_, open)| open.iter().filter(chosen).cloned().collect()).collect();
+        for left in &places {
+            assert!(left.len() > 40, "{part}: {} places are hostile", left.len());
+        }
         for (class, _) in CLASSES {
             let hostile = |number: usize| {
                 let (report, _) = &reports[number];
@@ -350,17 +373,16 @@ fn no_text_of_a_site_file_acts_in_a_request() {
             let hostile = serde_json::to_string(&text(class)).unwrap().replace('\u{7f}', "\\u007f");
             assert!(SITE.contains(place), "{place}");
             fs::write(&file, SITE.replacen(place, &hostile, 1)).unwrap();
-            for format in REQUEST_FORMATS {
-                let site = file.to_str().unwrap();
-                let ended = preflight(&["request", "--site", site, "--format", format]);
-                let context = format!("{class} for {place} as {format}");
-                shows_nothing_that_acts(&ended, &context);
-                assert!([Some(0), Some(2)].contains(&ended.code), "{context}: {ended:#?}");
-                if ended.code == Some(0) {
+            let given = ["request", "--site", file.to_str().unwrap()].map(str::to_owned);
+            let of = format!("{class}/site/{place}");
+            let (ended, written) = written(given.to_vec(), &of, "request --site", &REQUEST_FORMATS);
+            match ended.code {
+                Some(0) => {
                     *taken.entry(place).or_default() += 1;
-                    let (of, sink) = (format!("{class}/site/{place}"), "request --site".to_owned());
-                    pages.push(Page { of, sink, format, text: ended.stdout });
+                    pages.extend(written);
                 }
+                Some(2) => {}
+                _ => panic!("{of}: {ended:#?}"),
             }
         }
     }
