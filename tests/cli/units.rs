@@ -78,6 +78,15 @@ fn systemd_finds_no_mistake_in_a_unit() {
         let (is_low, said) = analyzed(&exposed, &[name]);
         assert!(is_low, "{said}");
     }
+    // What its comments offer is none either.
+    let text = unit("preflight.service").replace("# LoadCredential=", "LoadCredential=");
+    assert_eq!(text.matches("\nLoadCredential=").count(), 2, "{text}");
+    let flags = "report.json --far-side --far-side-code-file %d/far-side-code\n";
+    let text = text.replacen("report.json\n", flags, 1);
+    assert!(text.contains(flags), "{text}");
+    let text = text.replace("/usr/bin/preflight", PROGRAM);
+    fs::write(folder.path().join("preflight.service"), text).unwrap();
+    assert_eq!(analyzed(&["verify", "--man=no"], &["preflight.service"]), (true, String::new()));
     // A mistake is found.
     let broken = unit("preflight.service").replace("ProtectSystem=strict", "ProtectSystem=much");
     fs::write(folder.path().join("preflight.service"), broken).unwrap();
@@ -103,6 +112,29 @@ fn a_scheduled_run_needs_no_right() {
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""), "{ended:#?}");
     let report: Value = serde_json::from_str(&fs::read_to_string(&report).unwrap()).unwrap();
     assert_eq!(report["steps"][0]["cause"]["code"], "port-closed", "{report:#}");
+}
+
+/// A credential of systemd is a file that its own user may read and nobody change.
+#[test]
+fn a_code_comes_as_a_credential_and_stays_out_of_what_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let code = folder.path().join("far-side-code");
+    fs::write(&code, "00-000-000-000\n").unwrap();
+    fs::set_permissions(&code, fs::Permissions::from_mode(0o400)).unwrap();
+    std::os::unix::fs::chown(&code, Some(64_123), Some(64_123)).unwrap();
+    let closed = Closed::new();
+    let at = closed.at();
+    let words = ["--role", "poller", "--central", &at, "--only", "poller.bbdo", "--timeout", "0.2"];
+    let file = code.display().to_string();
+    let far = ["--far-side", "--far-side-code-file", &file, "--format", "json"];
+    let all = [&words[..], &far[..]].concat();
+    let ended = finish(as_nobody(&["--bounding-set=-all", "--inh-caps=-all"], &all));
+    let report: Value =
+        serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:#?}"));
+    let steps = report["steps"].as_array().unwrap();
+    assert!(steps.iter().any(|step| step["flow"] == "far-side"), "{report:#}");
+    assert!(!ended.stdout.contains("00-000-000-000"), "{report:#}");
 }
 
 #[test]
