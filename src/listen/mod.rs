@@ -23,7 +23,7 @@ use self::row::{Answering, Arrived};
 use crate::console::interrupt::{HeldSignals, Interruption};
 use crate::console::output::{complain, terminal_width};
 use crate::console::privileges;
-use crate::respond::{AMPLIFICATION, Bounds, DATAGRAMS, say, udp_sockets};
+use crate::respond::{Bounds, DATAGRAMS, say, udp_sockets};
 
 /// What is to be listened to.
 #[derive(Debug)]
@@ -156,12 +156,15 @@ impl Ears {
     }
 
     /// Answers where nobody else does; was there an answer?
-    async fn answer(&self, came: &CameDatagram) -> bool {
+    async fn answer(&self, came: &CameDatagram, bounds: &Bounds) -> bool {
         let (Self::Own(sockets), Some(index)) = (self, came.socket) else { return false };
         let reply = answer_receiver(&came.bytes);
-        let reply = reply.filter(|reply| reply.len() <= came.bytes.len() * AMPLIFICATION);
+        let length = reply.as_ref().map_or(0, Vec::len);
+        let is_paid = bounds.may_answer(came.from.ip(), came.bytes.len(), length);
         match (reply, sockets.get(index)) {
-            (Some(reply), Some(socket)) => socket.send_to(&reply, came.from).await.is_ok(),
+            (Some(reply), Some(socket)) if is_paid => {
+                socket.send_to(&reply, came.from).await.is_ok()
+            }
             _ => false,
         }
     }
@@ -182,7 +185,7 @@ async fn hear(ears: &Ears, request: &ListenRequest, shown: &mut ShownTraps) {
             shown.leave_out(came.from.ip());
             continue;
         }
-        let answering = match (ears, ears.answer(&came).await) {
+        let answering = match (ears, ears.answer(&came, &bounds).await) {
             (Ears::Own(_), true) => Answering::Answered,
             (Ears::Own(_), false) => Answering::Unanswered,
             (Ears::Beside(_), _) => Answering::LeftToOther,

@@ -19,15 +19,14 @@ pub(crate) struct Rate {
 
 /// Connections: a run of preflight makes about twenty.
 pub(super) const CONNECTIONS: Rate = Rate { each: 50.0, all: 500.0 };
-/// An answer to somebody who may not have asked is at most so many times as long: an engine's answer to discovery
-/// cannot be shorter, and RFC 9000 §8 takes three for safe.
-pub(crate) const AMPLIFICATION: usize = 2;
 /// Datagrams: a run of preflight sends about thirty.
 pub(crate) const DATAGRAMS: Rate = Rate { each: 10.0, all: 200.0 };
 /// Callers with a code: of 2^40 codes an hour of guesses tries 40,000.
 pub(super) const CALLS: Rate = Rate { each: 0.5, all: 10.0 };
 /// What may come at once, in seconds of the rate.
 const BURST: f64 = 10.0;
+/// The most that is owed to a source, bytes: some long answers.
+const MOST_OWED: usize = 4096;
 
 /// The counts of one port.
 #[derive(Debug, Default)]
@@ -47,9 +46,15 @@ struct Counts {
 struct Bucket {
     level: f64,
     at: Instant,
+    /// Bytes that came and were not answered yet.
+    owed: usize,
 }
 
 impl Bucket {
+    fn empty(now: Instant) -> Self {
+        Self { level: 0.0, at: now, owed: 0 }
+    }
+
     fn take(&mut self, rate: f64, now: Instant) -> bool {
         let since = now.saturating_duration_since(self.at).as_secs_f64();
         self.level = (self.level - since * rate).max(0.0);
@@ -66,7 +71,6 @@ impl Bounds {
     /// May `source` be answered now?
     pub(crate) fn allow(&self, source: IpAddr, rate: Rate, now: Instant) -> bool {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let empty = Bucket { level: 0.0, at: now };
         let source = network(source);
         if counts.sources.len() >= MAX_SOURCES && !counts.sources.contains_key(&source) {
             let is_fresh = |bucket: &Bucket| {
@@ -77,14 +81,35 @@ impl Bounds {
                 counts.sources.retain(|_, bucket| is_fresh(bucket));
             }
         }
-        let is_counted = counts.sources.len() < MAX_SOURCES || counts.sources.contains_key(&source);
-        let bucket = if is_counted {
-            counts.sources.entry(source).or_insert(empty)
-        } else {
-            counts.others.get_or_insert(empty)
-        };
+        let is_allowed = counts.bucket(source, now).take(rate.each, now);
         // Who is refused by itself takes nothing from the others.
-        bucket.take(rate.each, now) && counts.all.get_or_insert(empty).take(rate.all, now)
+        is_allowed && counts.all.get_or_insert(Bucket::empty(now)).take(rate.all, now)
+    }
+
+    /// A datagram of `came` bytes has come from `source`; may `reply` bytes go back?
+    ///
+    /// Never more than have come: a source that may be forged is sent nothing that it has not paid for. Who asks
+    /// again pays again, and what was owed to it is not forgotten before it is quiet.
+    pub(crate) fn may_answer(&self, source: IpAddr, came: usize, reply: usize) -> bool {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = counts.bucket(network(source), Instant::now());
+        bucket.owed = (bucket.owed + came).min(MOST_OWED);
+        let is_paid = reply <= bucket.owed;
+        if is_paid {
+            bucket.owed -= reply;
+        }
+        is_paid
+    }
+}
+
+impl Counts {
+    /// What is counted of a source; of those beyond the room, together.
+    fn bucket(&mut self, source: IpAddr, now: Instant) -> &mut Bucket {
+        if self.sources.len() < MAX_SOURCES || self.sources.contains_key(&source) {
+            self.sources.entry(source).or_insert(Bucket::empty(now))
+        } else {
+            self.others.get_or_insert(Bucket::empty(now))
+        }
     }
 }
 
@@ -127,6 +152,23 @@ mod tests {
         assert_eq!(served, 2000);
         assert!(bounds.counts.lock().unwrap().sources.len() <= MAX_SOURCES);
         assert!(bounds.allow(address(0), DATAGRAMS, later + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn nobody_is_sent_more_than_has_come_from_there_however_it_is_asked_for() {
+        let bounds = Bounds::default();
+        for source in 0..6_000 {
+            let (mut came, mut sent) = (0, 0);
+            for (question, reply) in [(60, 90), (60, 90), (60, 90), (10, 4_000), (90, 90)] {
+                came += question;
+                if bounds.may_answer(address(source), question, reply) {
+                    sent += reply;
+                }
+                // The sources beyond the room pay for each other, and no more than they have.
+                assert!(source > 4_000 || sent <= came, "{source}: {sent} of {came}");
+            }
+            assert!(source > 4_000 || sent == 270, "{source}: {sent}");
+        }
     }
 
     #[test]

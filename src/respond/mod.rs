@@ -26,7 +26,7 @@ use secrecy::SecretString;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
-pub(crate) use self::bounds::{AMPLIFICATION, Bounds, DATAGRAMS};
+pub(crate) use self::bounds::{Bounds, DATAGRAMS};
 pub(crate) use self::host::DoorHost;
 use self::serve::{ServedPort, datagrams, overhear, streams};
 use crate::catalogue::Role;

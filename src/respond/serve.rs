@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::SNMP;
-use super::bounds::{AMPLIFICATION, CONNECTIONS, DATAGRAMS, network};
+use super::bounds::{CONNECTIONS, DATAGRAMS, network};
 use super::host::DoorHost;
 use super::told::What;
 use crate::far_side::{CALL, MARK, MARK_LENGTH, MarkSeen};
@@ -63,14 +63,13 @@ impl ServedPort {
         self.host.told.tell(&self.name, from, what);
     }
 
-    /// The protocol's own answer to a datagram, if that is not much longer.
+    /// The protocol's own answer to a datagram.
     fn answer(&self, asked: &[u8]) -> Option<Vec<u8>> {
-        let reply = match self.service.respond {
+        match self.service.respond {
             _ if self.service.name == SNMP => snmp::stand_in(asked, self.host.community.as_ref()),
             Respond::Datagram(answer) | Respond::Both { datagram: answer, .. } => answer(asked),
             Respond::Stream(_) | Respond::Nobody => None,
-        };
-        reply.filter(|reply| reply.len() <= asked.len().saturating_mul(AMPLIFICATION))
+        }
     }
 
     /// The answer to a mark; `None`: it is none of ours.
@@ -101,7 +100,11 @@ pub(super) async fn datagrams(socket: UdpSocket, way: ServedPort) {
             }
             continue;
         }
-        match way.answer(asked) {
+        let reply = way.answer(asked);
+        let length = reply.as_ref().map_or(0, Vec::len);
+        let is_paid = way.host.bounds.may_answer(client.ip(), asked.len(), length);
+        match reply {
+            Some(_) if !is_paid => way.tell(client.ip(), What::Owed),
             Some(reply) => {
                 let _client_may_be_gone = socket.send_to(&reply, client).await;
                 way.tell(client.ip(), What::Answered);

@@ -13,6 +13,9 @@ const MOST: usize = 1000;
 pub(super) enum What {
     /// It was answered.
     Answered,
+    /// Its answer is longer than the question, so it waits for another one.
+    #[strum(serialize = "asked, and is answered when it asks again")]
+    Owed,
     /// A mark of a conversation, which was answered.
     #[strum(serialize = "mark, answered")]
     Marked,
@@ -61,7 +64,10 @@ impl Told {
         let of_port = counts.keys().filter(|(flow, _, what)| {
             let rest = flow.strip_prefix(port);
             rest.is_some_and(|rest| rest.starts_with(' '))
-                && matches!(what, What::Answered | What::Came | What::SaidNothing | What::Refused)
+                && matches!(
+                    what,
+                    What::Answered | What::Owed | What::Came | What::SaidNothing | What::Refused
+                )
         });
         of_port.map(|(_, from, _)| *from).collect()
     }

@@ -35,8 +35,12 @@ impl Paired {
     }
 
     pub(crate) fn start(lab: &Lab, node: Node, role: &str) -> Self {
+        Self::start_with(lab, node, role, &[])
+    }
+
+    pub(crate) fn start_with(lab: &Lab, node: Node, role: &str, flags: &[&str]) -> Self {
         let mut preflight = lab.command(node, PREFLIGHT);
-        preflight.args(["respond", "--role", role, "--for", "10m"]);
+        preflight.args(["respond", "--role", role, "--for", "10m"]).args(flags);
         preflight.stdout(Stdio::piped()).stderr(Stdio::null());
         Self::of(preflight)
     }
@@ -63,7 +67,7 @@ impl Paired {
     }
 
     /// What stands on its screen.
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         self.screen.lock().unwrap().clone()
     }
 }

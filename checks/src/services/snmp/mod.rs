@@ -78,7 +78,10 @@ impl Probe {
         {
             return Err(too_slow(took, ask));
         }
-        if let (Some(question), Some(SnmpAnswer::System(_))) = (&question, &answer) {
+        let stands_in = matches!(&discovered, Discovered::Engine(engine) if engine.stands_in());
+        if let (Some(question), Some(SnmpAnswer::System(_)), false) =
+            (&question, &answer, stands_in)
+        {
             discovery::note_tries(question.tries(), &socket, &mut ask.seen);
         }
         ask.seen.concerns.extend(socket.elsewhere());

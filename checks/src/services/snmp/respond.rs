@@ -27,13 +27,13 @@ pub(super) fn respond(request: &[u8], up: Duration) -> Option<Vec<u8>> {
 }
 
 /// Answers as an agent that is not installed yet: discovery, and with `community` GET and GETNEXT of the
-/// system group, in texts so short that no answer is twice as long as its question.
+/// system group, in texts so short that two questions are longer than an answer.
 ///
 /// Without a community nothing is read: an agent that took any would hide a wrong one.
 #[must_use]
 pub fn stand_in(request: &[u8], community: Option<&SecretString>) -> Option<Vec<u8>> {
     let up = up();
-    discovery::respond(request, up).or_else(|| {
+    discovery::stand_in(request, up).or_else(|| {
         let community = community?.expose_secret();
         let name = "preflight respond";
         StandInAgent { community, description: name, name, up }.answer(request)
@@ -43,7 +43,7 @@ pub fn stand_in(request: &[u8], community: Option<&SecretString>) -> Option<Vec<
 /// Answers as a receiver of traps does: engine discovery, and informs of version 2c.
 #[must_use]
 pub fn answer_receiver(request: &[u8]) -> Option<Vec<u8>> {
-    discovery::respond(request, up()).or_else(|| acknowledge(request))
+    discovery::stand_in(request, up()).or_else(|| acknowledge(request))
 }
 
 /// Acknowledges an inform of version 2c, whatever its community: the same variables in a response,
