@@ -50,6 +50,7 @@ pub use discreet::{
     MASK, discreet, discreet_path, discreet_text, discreet_value, hidden, quoted, secrets_of,
 };
 pub use evidence::{Evidence, Hop, Seen, Timings, Value};
+pub use firewall::selinux::selinux_refusal;
 pub use follow_ups::{FOLLOW_UPS, FollowUp};
 pub use identify::identify;
 pub use net::post::RATE;
@@ -70,7 +71,7 @@ pub use path::{
 };
 pub use recognise::Spoken;
 pub use responder::{Behaviour, Responder, ServerCertificates};
-pub use services::listener::{holder_of, listens_at, own_firewall};
+pub use services::listener::{holder_of, listens_at, own_firewall, own_firewall_depends};
 pub use services::*;
 pub use wire::{clean, printable};
 

@@ -5,7 +5,6 @@
 
 mod bounds;
 mod host;
-mod selinux;
 mod serve;
 mod told;
 
@@ -20,7 +19,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::geteuid;
 use preflight_checks::{
     Authority, Eavesdropper, SERVICES, ServerCertificates, Service, Transport, connections,
-    holder_of, listens_at, own_firewall, printable,
+    holder_of, listens_at, own_firewall, own_firewall_depends, printable, selinux_refusal,
 };
 use secrecy::SecretString;
 use tokio::net::{TcpListener, UdpSocket};
@@ -270,8 +269,16 @@ pub(crate) async fn respond(request: RespondRequest) -> ExitCode {
         doors.list.iter_mut().filter(|door| door.state == DoorState::Open || door.is_watched)
     {
         door.closed = own_firewall(door.transport, door.port).await;
-        if let Some(closed) = &door.closed {
-            say(&format!("  ! {closed}"));
+        let Door { transport, port, closed, .. } = &*door;
+        match closed {
+            Some(closed) => say(&format!("  ! {closed}")),
+            // One family alone, say, or some senders alone.
+            None => {
+                if let Some(what) = own_firewall_depends(*transport, *port).await {
+                    let whether = format!("whether this host's own firewall lets {transport} {port} in depends");
+                    say(&format!("  ! {whether}: {}", printable(&what)));
+                }
+            }
         }
     }
     let paired = match job.map(|job| paired(job, code_file.as_deref())).transpose() {
@@ -347,7 +354,7 @@ fn why(error: &io::Error, transport: Transport, port: u16) -> String {
             "needs root".to_owned()
         }
         // Anybody may bind a port from 1024 on, and root any, unless a policy says otherwise.
-        io::ErrorKind::PermissionDenied => selinux::refusal(Path::new("/"), transport, port)
+        io::ErrorKind::PermissionDenied => selinux_refusal(Path::new("/"), transport, port)
             .unwrap_or_else(|| "is not permitted, by a policy of this machine:".to_owned()),
         _ => printable(&error.to_string()),
     }

@@ -12,6 +12,7 @@ mod nft;
 mod packet;
 mod read;
 mod ruleset;
+pub(crate) mod selinux;
 mod value;
 mod walk;
 

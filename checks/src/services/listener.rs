@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::cause::{Cause, PortCause, Transport};
 use crate::evidence::{Seen, Value};
+use crate::firewall::selinux::{PortLabel, label};
 use crate::firewall::{FirewallOpinion, opinion};
 use crate::net::listening::{Listening, listening};
 use crate::net::{Ask, aside};
@@ -54,6 +55,11 @@ impl Probe {
         let probe = self.clone();
         // All open files of a busy machine: an NTP answer must not wait for them to be counted.
         let (sockets, holder, opinion) = aside(move || probe.look()).await??;
+        if sockets.is_empty() {
+            let Self { transport, port, .. } = *self;
+            let label = aside(move || label(Path::new("/"), transport, port)).await?;
+            note_label(label, transport, port, &mut ask.seen);
+        }
         self.judge(&sockets, &holder, opinion, &mut ask.seen)
     }
 
@@ -172,6 +178,15 @@ impl Probe {
     }
 }
 
+/// Says what `SELinux` has for a port on which nothing listens yet; a service that listens was let.
+fn note_label(label: Option<PortLabel>, transport: Transport, port: u16, seen: &mut Seen) {
+    let Some(label) = label else { return };
+    seen.evidence.set("selinux", label.words);
+    if let Some(given) = label.given {
+        seen.headline = format!("SELinux has the type {given} for {transport} {port}");
+    }
+}
+
 /// Not in the list of services: there is no far side to stand in for.
 pub(crate) const SERVICE: Service = Service {
     name: "listener",
@@ -267,6 +282,15 @@ pub fn holder_of(transport: Transport, port: u16) -> Option<String> {
 pub fn listens_at(transport: Transport, port: u16) -> Vec<IpAddr> {
     let sockets = Probe::of(transport, port).sockets().unwrap_or_default();
     sockets.iter().map(|socket| socket.address.ip()).collect()
+}
+
+/// On what it depends whether this host's own rules let somebody in to a port; `None`: they do, they do not, or it
+/// cannot be told.
+pub async fn own_firewall_depends(transport: Transport, port: u16) -> Option<String> {
+    match aside(move || opinion(transport, port, &[])).await {
+        Ok(FirewallOpinion::DependsOn(what)) => Some(what.join("; ")),
+        _ => None,
+    }
 }
 
 /// Why this host's own rules let nobody in to a port; `None`: they do, or it cannot be told.
@@ -410,6 +434,21 @@ mod tests {
         assert_eq!(verdict, Ok(()));
         assert_eq!(seen.headline, "a process of user Debian-snmp on [::]:162");
         assert_eq!(seen.evidence.fact("pid"), None);
+    }
+
+    #[test]
+    fn a_type_that_a_port_was_given_is_named_and_one_that_is_not_known_stays_a_fact() {
+        let words = "enforcing".to_owned();
+        for (given, headline) in
+            [(Some("http_port_t"), "SELinux has the type http_port_t for TCP 5669"), (None, "")]
+        {
+            let given = given.map(str::to_owned);
+            let label = PortLabel { given, words: words.clone() };
+            let mut seen = Seen::default();
+            note_label(Some(label), Transport::Tcp, 5669, &mut seen);
+            assert_eq!(seen.headline, headline);
+            assert_eq!(seen.evidence.fact("selinux"), Some(&words.clone().into()));
+        }
     }
 
     #[test]

@@ -180,6 +180,7 @@ pub(super) fn told(code: &str, fact: &str) -> Option<TextKind> {
         | "route"
         | "rule"
         | "says"
+        | "selinux"
         | "seen_there_as"
         | "servers"
         | "subject"
