@@ -271,12 +271,18 @@ pub(crate) struct RespondArgs {
     /// Another port for a flow
     #[arg(long, value_name = "ID=PORT")]
     pub(crate) port: Vec<String>,
+    /// How a poller and its central find each other, where no file says it
+    #[arg(long, value_name = "zmq|ssh|pull|pullwss")]
+    pub(crate) mode: Option<String>,
+    /// reversed: the broker connects to the poller
+    #[arg(long, value_name = "reversed", value_delimiter = ',')]
+    pub(crate) bbdo: Vec<String>,
     /// Stand in for a monitored device instead: snmp, nsclient, nrpe … with a port of its own as snmp:1161
     #[arg(
         long,
         value_name = "SERVICE[:PORT]",
         value_delimiter = ',',
-        conflicts_with_all = ["role", "site", "group", "only", "port"]
+        conflicts_with_all = ["role", "site", "group", "only", "port", "mode", "bbdo"]
     )]
     pub(crate) device: Vec<String>,
     /// File with the community that --device snmp answers to; without one it answers discovery alone
@@ -354,6 +360,8 @@ impl RespondArgs {
             role: self.role.clone(),
             table: self.table.clone(),
             group: self.group.clone(),
+            mode: self.mode.clone(),
+            bbdo: self.bbdo.clone(),
             known,
             targets: TargetArgs { port: self.port.clone(), ..TargetArgs::default() },
             tuning: TuningArgs { only: self.only.clone(), ..TuningArgs::default() },

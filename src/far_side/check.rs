@@ -10,13 +10,13 @@ use tokio::time::timeout;
 
 use super::channel::{Channel, NoChannel};
 use super::code::PairingCode;
-use super::judge::{Crossing, FlowProof, arrival_of, judge};
+use super::judge::{Crossing, FlowProof, arrival_of, judge, tls_relay};
 use super::mark::{MarkKey, segment_of};
 use super::message::{Arrival, Door, DoorState, FarAnswer, FarQuestion, OpenedFlow, SentMark};
 use super::send::{MarkTarget, connect, send};
 use crate::respond::Doors;
 use crate::run::finding::{
-    Attempt, Found, MARK_FROM, REACHED_FROM, SEEN_THERE_AS, add_to_headline,
+    Attempt, Found, MARK_FROM, REACHED_FROM, SEEN_THERE_AS, add_to_headline, issuer_in,
 };
 use crate::run::plan::{Action, Direction, FAR_SIDE, Plan, Step};
 
@@ -213,7 +213,12 @@ impl FarConversation {
                     let arrival = arrival_of(mark, &came).map_or(0, |arrival| arrival.segment);
                     relay(mark, mark.segment.max(arrival))
                 });
-                attempt.finding.seen.concerns.extend(relayed.filter(|_| is_proved));
+                let seen = &mut attempt.finding.seen;
+                seen.concerns.extend(relayed.filter(|_| is_proved));
+                if is_proved && let Some(door) = door {
+                    let issuer = issuer_in(seen);
+                    seen.concerns.extend(tls_relay(to, issuer.as_deref(), door));
+                }
             }
         }
         Ok(())
@@ -344,6 +349,10 @@ impl AskedBack<'_> {
             let relayed =
                 marks.iter().find_map(|mark| relay(mark, arrival_of(mark, self.came)?.segment));
             finding.seen.concerns.extend(relayed);
+            let inside_tls = asked
+                .iter()
+                .find_map(|asked| tls_relay(asked.to, asked.issuer.as_deref(), self.door));
+            finding.seen.concerns.extend(inside_tls);
             let reached = format!(
                 "proved end to end: the {} reached this machine on {transport} {port}, from {from}",
                 self.role

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use preflight_checks::{Cause, FarSideCause, Layer, Owner, PathCause, PortCause, Transport};
+use preflight_checks::{
+    Cause, Concern, FarSideCause, Layer, Owner, PathCause, PortCause, Transport,
+};
 
 use super::mark::has_segment_of;
 use super::message::{Arrival, CameAs, Door, DoorState, SentMark};
@@ -74,24 +76,29 @@ pub(super) fn judge(crossing: Crossing<'_>) -> FlowProof {
     }
 }
 
+/// Is TLS ended on the way? So it is where `issuer` signed what one end is shown, and another what the door has.
+///
+/// That both are the same proves nothing, since a name can be copied.
+pub(super) fn tls_relay(to: SocketAddr, issuer: Option<&str>, door: &Door) -> Option<Concern> {
+    let (issuer, there) = (issuer?, door.authority.as_deref()?);
+    let is_another = door.state == DoorState::Open && !issuer.contains(there);
+    let (issuer, there) = (issuer.to_owned(), there.to_owned());
+    is_another.then_some(Concern::TlsRelayed { to, issuer, there })
+}
+
 /// The mark among what came: by its number, or as the connection that was left silent.
 pub(super) fn arrival_of<'a>(mark: &SentMark, came: &'a [Arrival]) -> Option<&'a Arrival> {
     let at_the_door =
         came.iter().filter(|came| (came.transport, came.port) == (mark.transport, mark.to.port()));
-    at_the_door
-        .filter(|came| is_mark(mark, came))
-        .min_by_key(|came| came.what != CameAs::Connection)
-}
-
-fn is_mark(mark: &SentMark, came: &Arrival) -> bool {
-    match (&came.what, mark.silent) {
+    let marks = at_the_door.filter(|came| match (&came.what, mark.silent) {
         (CameAs::Mark(number), _) => *number == mark.number,
         // Translation changes its address, and not the segment size that it offers.
         (CameAs::Connection, Some(from)) => {
             came.from == from || has_segment_of(mark.number, came.segment)
         }
         _ => false,
-    }
+    });
+    marks.min_by_key(|came| came.what != CameAs::Connection)
 }
 
 impl<'a> Crossing<'a> {
@@ -105,20 +112,25 @@ impl<'a> Crossing<'a> {
         let is_missing = came.is_none()
             && (transport != Transport::Tcp || mark.silent.is_some())
             && !self.strangers();
+        // Behind translation only a service that listens on all addresses is known to listen on the one that was asked.
+        let is_listened_at = door
+            .listens_at
+            .iter()
+            .any(|at| *at == to.ip() || at.is_unspecified() && at.is_ipv4() == to.is_ipv4());
+        let knock = self.at_the_door().find(|came| came.what == CameAs::HalfOpen);
+        let knock = knock.map(|came| came.from);
         let forged = |refuses| FlowProof::Fails(FarSideCause::FarSideImpersonated { to, refuses });
         match (verdict, came) {
             (Ok(()), Some(from)) => FlowProof::EndToEnd(from),
             (Ok(()), None) if is_missing => forged(false),
             (Err(Cause::Port(PortCause::PortClosed { .. })), None)
-                if transport == Transport::Tcp
-                    && door.closed.is_none()
-                    && self.is_listened_at(door) =>
+                if transport == Transport::Tcp && door.closed.is_none() && is_listened_at =>
             {
                 forged(true)
             }
             (Err(cause), None) if is_missing && is_accepted(transport, cause) => forged(false),
             (Err(_), Some(from)) if transport == Transport::Tcp => FlowProof::MarkOnly(from),
-            (Err(silence), came) if is_unheard(silence) => match (self.half_open(), came) {
+            (Err(silence), came) if is_unheard(silence) => match (knock, came) {
                 (Some(from), _) => {
                     FlowProof::Fails(FarSideCause::FarSideAnswersLost { transport, from, to })
                 }
@@ -141,20 +153,6 @@ impl<'a> Crossing<'a> {
                 FarSideCause::FarSideNotReached { transport, to, because }
             }
         }
-    }
-
-    /// Does the service there listen on the address that was asked? Behind translation only one that listens on
-    /// all is known to.
-    fn is_listened_at(&self, door: &Door) -> bool {
-        let asked = self.to.ip();
-        door.listens_at
-            .iter()
-            .any(|at| *at == asked || at.is_unspecified() && at.is_ipv4() == asked.is_ipv4())
-    }
-
-    fn half_open(&self) -> Option<SocketAddr> {
-        let mut knocks = self.at_the_door().filter(|came| came.what == CameAs::HalfOpen);
-        knocks.next().map(|came| came.from)
     }
 
     fn at_the_door(&self) -> impl Iterator<Item = &'a Arrival> {
@@ -245,7 +243,9 @@ mod tests {
         let flows = vec!["poller.bbdo".to_owned()];
         let listens_at = vec!["0.0.0.0".parse().unwrap()];
         let (transport, port) = (Transport::Tcp, 5669);
-        Door { flows, transport, port, state, closed: None, is_watched: false, listens_at }
+        let authority = Some("preflight respond 00ff".to_owned());
+        let (closed, is_watched) = (None, false);
+        Door { flows, transport, port, state, closed, is_watched, authority, listens_at }
     }
 
     fn came(what: CameAs) -> Arrival {
@@ -368,6 +368,19 @@ mod tests {
         assert_eq!(judged_at_service(Err(&closed), &[]), forged(true));
         let elsewhere = Door { listens_at: vec!["127.0.0.1".parse().unwrap()], ..watched() };
         assert_eq!(judged_at(&elsewhere, Err(&closed), false, &[]), FlowProof::Untold);
+    }
+
+    #[test]
+    fn a_certificate_of_somebody_else_is_one_that_was_put_in_between() {
+        let open = door(DoorState::Open);
+        let issuer = "CN=Corporate Inspection CA".to_owned();
+        let there = "preflight respond 00ff".to_owned();
+        let relayed = Concern::TlsRelayed { to: to(), issuer: issuer.clone(), there };
+        assert_eq!(tls_relay(to(), Some(&issuer), &open), Some(relayed));
+        assert_eq!(tls_relay(to(), Some("CN=preflight respond 00ff"), &open), None);
+        // Without TLS, or with a service's own certificate, there is nothing to compare.
+        assert_eq!(tls_relay(to(), None, &open), None);
+        assert_eq!(tls_relay(to(), Some(&issuer), &watched()), None);
     }
 
     #[test]

@@ -76,6 +76,9 @@ pub(crate) struct Door {
     /// Can what comes here be told all the same, where a service has the door?
     #[serde(default)]
     pub(crate) is_watched: bool,
+    /// Who has signed the certificate that is shown here inside TLS, where this machine answers itself.
+    #[serde(default)]
+    pub(crate) authority: Option<String>,
     /// The addresses that this service listens on.
     #[serde(default)]
     pub(crate) listens_at: Vec<IpAddr>,
@@ -135,6 +138,9 @@ pub(crate) struct OpenedFlow {
     pub(crate) to: SocketAddr,
     /// What came of it: what it saw, or why it failed.
     pub(crate) came_of_it: Result<String, Cause>,
+    /// Who has signed the certificate that it was shown.
+    #[serde(default)]
+    pub(crate) issuer: Option<String>,
 }
 
 /// A mark that was sent to a door.

@@ -19,6 +19,7 @@ use crate::far_side::{
     MOST_DOORS, MarkKey, MarkTarget, NoChannel, OpenedFlow, PairingCode, SentMarks, Sessions,
     is_marking, send,
 };
+use crate::run::finding::issuer_in;
 use crate::run::plan::{Action, Direction, Plan, plan};
 use crate::run::runner;
 use crate::settings::Job;
@@ -274,6 +275,7 @@ async fn flows_towards(job: &Job, role: Role, address: IpAddr, doors: &[Door]) -
                 flow: step.flow.clone(),
                 transport: way.transport,
                 to: attempt.finding.peer.address,
+                issuer: issuer_in(&attempt.finding.seen),
                 came_of_it: attempt
                     .finding
                     .verdict

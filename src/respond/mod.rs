@@ -15,12 +15,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::stat::Mode;
+use nix::sys::stat::Mode as FileMode;
 use nix::unistd::geteuid;
 use preflight_checks::{
     Authority, Eavesdropper, SERVICES, ServerCertificates, Service, Transport, connections,
     holder_of, listens_at, own_firewall, own_firewall_depends, printable, selinux_refusal,
 };
+use ring::rand::{SecureRandom as _, SystemRandom};
 use secrecy::SecretString;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
@@ -28,7 +29,7 @@ use tokio::task::JoinSet;
 pub(crate) use self::bounds::{Bounds, DATAGRAMS};
 pub(crate) use self::host::DoorHost;
 use self::serve::{ServedPort, datagrams, overhear, streams};
-use crate::catalogue::Role;
+use crate::catalogue::{Mode, Role};
 use crate::console::interrupt::{HeldSignals, Interruption};
 use crate::console::output::{complain, file};
 use crate::console::privileges;
@@ -123,6 +124,8 @@ enum Bound {
 /// The ports of a machine that flows come to, as far as they could be had.
 #[derive(Debug)]
 pub(crate) struct Doors {
+    /// Who signs the certificate that is shown inside TLS, and nobody else's.
+    authority: String,
     list: Vec<Door>,
     bound: Vec<(Entrance, Bound)>,
 }
@@ -134,7 +137,11 @@ impl Doors {
     }
 
     async fn open_all(entrances: Vec<Entrance>, at: Option<IpAddr>) -> Self {
-        let mut doors = Self { list: Vec::new(), bound: Vec::new() };
+        // No other run has the name, so another's certificate is known by its issuer; without randomness none is.
+        let mut number = [0; 8];
+        let _common = SystemRandom::new().fill(&mut number);
+        let authority = format!("preflight respond {:016x}", u64::from_be_bytes(number));
+        let mut doors = Self { authority, list: Vec::new(), bound: Vec::new() };
         for entrance in entrances {
             let Entrance { transport, port, .. } = entrance;
             let flows = entrance.flows.clone();
@@ -145,7 +152,15 @@ impl Doors {
                     DoorState::Open
                 }
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                    is_watched = doors.watch(entrance);
+                    is_watched = if transport == Transport::Tcp {
+                        connections(port).is_some()
+                    } else {
+                        // As far as this user may: a packet socket is root's.
+                        let ears = Eavesdropper::open(port).ok();
+                        let has_ears = ears.is_some();
+                        doors.bound.extend(ears.map(|ears| (entrance, Bound::Beside(ears))));
+                        has_ears
+                    };
                     let holder = holder_of(transport, port);
                     let unseen = || "a process that cannot be seen".to_owned();
                     DoorState::Taken(holder.unwrap_or_else(unseen))
@@ -153,27 +168,18 @@ impl Doors {
                 Err(error) => DoorState::Shut(why(&error, transport, port)),
             };
             let listens_at = if is_watched { listens_at(transport, port) } else { Vec::new() };
+            let authority = (state == DoorState::Open).then(|| doors.authority.clone());
             let closed = None;
-            let door = Door { flows, transport, port, state, closed, is_watched, listens_at };
+            let door =
+                Door { flows, transport, port, state, closed, is_watched, authority, listens_at };
             doors.list.push(door);
         }
         doors
     }
 
-    /// Sees from now on what comes to a port that a service has, as far as this user may.
-    fn watch(&mut self, entrance: Entrance) -> bool {
-        if entrance.transport == Transport::Tcp {
-            return connections(entrance.port).is_some();
-        }
-        let ears = Eavesdropper::open(entrance.port).ok();
-        let is_watched = ears.is_some();
-        self.bound.extend(ears.map(|ears| (entrance, Bound::Beside(ears))));
-        is_watched
-    }
-
-    /// Has this machine a port that nobody else has?
-    fn has_own(&self) -> bool {
-        self.list.iter().any(|door| door.state == DoorState::Open)
+    /// What is shown inside TLS.
+    fn certificates(&self) -> io::Result<ServerCertificates> {
+        ServerCertificates::of(&Authority::named(&self.authority)?, "preflight respond")
     }
 
     /// What there is, door by door.
@@ -226,14 +232,10 @@ impl Doors {
         paired: Option<(PairingCode, Box<Job>)>,
     ) -> io::Result<(Arc<DoorHost>, JoinSet<()>)> {
         let host = Arc::new(DoorHost::new(self.list.clone(), paired, false));
-        let tasks = self.serve(&host, &certificates()?);
+        let tls = self.certificates()?;
+        let tasks = self.serve(&host, &tls);
         Ok((host, tasks))
     }
-}
-
-fn certificates() -> io::Result<ServerCertificates> {
-    let authority = Authority::named("preflight respond")?;
-    ServerCertificates::of(&authority, "preflight respond")
 }
 
 /// A line for a door of a machine that responds.
@@ -262,7 +264,11 @@ pub(crate) async fn respond(request: RespondRequest) -> ExitCode {
     };
     let mut doors = Doors::open_all(entrances, bind).await;
     doors.lines().iter().for_each(|line| say(line));
-    if !doors.has_own() {
+    if doors.list.is_empty() {
+        let other = "no flow comes to this machine: run `preflight respond` on the other one, and preflight --far-side here";
+        return complain("respond", other);
+    }
+    if doors.list.iter().all(|door| door.state != DoorState::Open) {
         return complain("respond", "there is no port to listen on");
     }
     for door in
@@ -275,7 +281,9 @@ pub(crate) async fn respond(request: RespondRequest) -> ExitCode {
             // One family alone, say, or some senders alone.
             None => {
                 if let Some(what) = own_firewall_depends(*transport, *port).await {
-                    let whether = format!("whether this host's own firewall lets {transport} {port} in depends");
+                    let whether = format!(
+                        "whether this host's own firewall lets {transport} {port} in depends"
+                    );
                     say(&format!("  ! {whether}: {}", printable(&what)));
                 }
             }
@@ -300,7 +308,7 @@ pub(crate) async fn respond(request: RespondRequest) -> ExitCode {
     }
     // Not before: giving up rights interrupts every thread, and the one that waits for signals ends.
     let mut interruption = Interruption::new();
-    let Ok(tls) = certificates() else {
+    let Ok(tls) = doors.certificates() else {
         return complain("respond", "no certificate could be made");
     };
     let host = DoorHost::new(doors.list.clone(), paired, true).lets_read_with(community);
@@ -331,7 +339,7 @@ fn paired(job: Box<Job>, file: Option<&Path>) -> Result<(PairingCode, Box<Job>),
         Some(path) => {
             let name = printable(&path.display().to_string());
             let write = |out: &mut dyn io::Write| writeln!(out, "{}", code.shown());
-            let private = Some(Mode::S_IRUSR | Mode::S_IWUSR);
+            let private = Some(FileMode::S_IRUSR | FileMode::S_IWUSR);
             file::replace(path, private, write).map_err(|error| {
                 let reason = format!("{name}: {}", printable(&error.to_string()));
                 ("--code-file".to_owned(), reason)
@@ -339,7 +347,8 @@ fn paired(job: Box<Job>, file: Option<&Path>) -> Result<(PairingCode, Box<Job>),
             format!("in {name}")
         }
     };
-    say(&other_side(job.site.role, &shown));
+    let modes = job.site.modes.iter().map(|mode| mode.value);
+    say(&other_side(job.site.role, &modes.collect::<Vec<_>>(), &shown));
     Ok((code, job))
 }
 
@@ -403,7 +412,7 @@ pub(crate) async fn udp_sockets(at: Option<IpAddr>, port: u16) -> io::Result<Vec
 const MAX_ADDRESSES: usize = 64;
 
 /// The command for the other machine, and the code that it asks for.
-fn other_side(role: Role, code: &str) -> String {
+fn other_side(role: Role, modes: &[Mode], code: &str) -> String {
     let address = local::host().addresses.into_iter().next();
     let here = address.map_or_else(|| "ADDRESS".to_owned(), |address| address.to_string());
     let command = if role == Role::Poller {
@@ -411,7 +420,14 @@ fn other_side(role: Role, code: &str) -> String {
     } else {
         format!("preflight --role poller --central {here}")
     };
-    format!("\n  on the other machine: {command} --far-side\n  the code it asks for: {code}")
+    let ways = modes.iter().filter_map(|mode| match mode {
+        Mode::Pull | Mode::Pullwss | Mode::Ssh => Some(format!(" --mode {mode}")),
+        Mode::BbdoReversed => Some(" --bbdo reversed".to_owned()),
+        // It is what the other machine takes for granted, or knows from its own files.
+        Mode::Zmq | Mode::Bbdo | Mode::ThroughRemote => None,
+    });
+    let ways: String = ways.collect();
+    format!("\n  on the other machine: {command}{ways} --far-side\n  the code it asks for: {code}")
 }
 
 /// The service whose answers need a community.

@@ -37,6 +37,11 @@ pub(crate) struct Attempt {
     pub(crate) finding: Finding,
 }
 
+/// Who has signed the certificate that was shown.
+pub(crate) fn issuer_in(seen: &Seen) -> Option<String> {
+    seen.evidence.fact("certificate_issuer").map(ToString::to_string)
+}
+
 /// Says more of what works, behind what was said already.
 pub(crate) fn add_to_headline(seen: &mut Seen, more: &str) {
     if !seen.headline.is_empty() {

@@ -22,6 +22,7 @@ mod manners;
 mod names;
 mod own_firewall;
 mod pairing;
+mod pairing_modes;
 mod responding;
 mod sinks;
 mod watching;

@@ -221,6 +221,18 @@ pub enum Concern {
         /// The one that came, bytes.
         came: u16,
     },
+    /// Who answers inside TLS shows another certificate than the far side has.
+    #[error(
+        "something on the way ends TLS in the name of {to}: here a certificate of {issuer} is shown, there it is one of {there}"
+    )]
+    TlsRelayed {
+        /// In whose name.
+        to: SocketAddr,
+        /// Who signed what is shown here.
+        issuer: String,
+        /// Who signed what the far side has.
+        there: String,
+    },
     /// The time server is far from a good clock.
     #[error("time source is weak: {how}")]
     NtpWeakSource {
@@ -458,7 +470,8 @@ impl Concern {
             Self::AnswersMissing { .. } | Self::TcpLosses { .. } => network,
             Self::SomePortsDead { .. }
             | Self::SlowRoundTrip { .. }
-            | Self::ConnectionRelayed { .. } => network,
+            | Self::ConnectionRelayed { .. }
+            | Self::TlsRelayed { .. } => network,
             Self::SlowAnswer { .. } => FarSide,
             Self::NtpWeakSource { .. } => FarSide,
             Self::DnsUdpOnly { .. } | Self::DnsOwnZonesOnly | Self::DnsMadeUp { .. } => FarSide,
@@ -568,6 +581,9 @@ impl Concern {
             Self::ConnectionRelayed { to, .. } => say(format!(
                 "find the device on the way to {to} that ends TCP (transparent proxy, WAN optimiser, inspection), and have it let {} pass as it is: it decides what travels, and for how long an idle connection stays",
                 passage.own_rule()
+            )),
+            Self::TlsRelayed { to, .. } => say(format!(
+                "exempt {to} from TLS inspection for {from}: whoever ends TLS reads what is said inside, passwords and tokens too"
             )),
             Self::NtpWeakSource { .. } => {
                 say("give it better sources of time")

@@ -187,6 +187,7 @@ pub(super) fn told(code: &str, fact: &str) -> Option<TextKind> {
         | "sys_object_id"
         | "table"
         | "tcp_error"
+        | "there"
         | "tunnel"
         | "version"
         | "why"
