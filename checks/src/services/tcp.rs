@@ -1,8 +1,10 @@
 //! TCP: does the application port accept a connection?
 //!
 //! For ports whose protocol this tool does not speak. Connects, and ends with a
-//! FIN; a pass means no more than that, and the headline says so. Where a flow table means a
-//! service, that is a warning, and half a second is listened: what speaks first is named.
+//! FIN; a pass means no more than that, and the headline says so. For a moment it listens: what speaks
+//! first is named, and whoever accepts and closes at once (an agent that does not know this host, a
+//! load balancer without a server) serves nobody. Where a flow table means a service, the moment is
+//! longer, and a connection alone is a warning.
 
 use std::io;
 use std::time::Duration;
@@ -27,8 +29,9 @@ pub struct Probe {
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         let mut stream = ask.connect().await?;
-        if self.for_service && self.dialogue.is_empty() {
-            let heard = stream.is_silent_for(FIRST_WORDS, Phase::Greeting).await;
+        if self.dialogue.is_empty() {
+            let patience = if self.for_service { FIRST_WORDS } else { FIRST_MOMENT };
+            let heard = stream.is_silent_for(patience, Phase::Greeting).await;
             self.judge_first(heard, stream.head(), &mut ask.seen)?;
         }
         self.judge(&mut ask.seen)?;
@@ -55,7 +58,10 @@ impl Probe {
     ) -> Result<(), Cause> {
         seen.headline = match heard {
             Err(cause) if words.is_empty() => return Err(cause),
-            Ok(true) => "accepts connections, and says nothing by itself".to_owned(),
+            Ok(true) if self.for_service => {
+                "accepts connections, and says nothing by itself".to_owned()
+            }
+            Ok(true) => return Ok(()),
             Ok(false) | Err(_) => match recognise(words) {
                 Spoken::Unknown => {
                     seen.evidence.set("heard", wire::clean(words, SHOWN));
@@ -91,6 +97,9 @@ pub(crate) const SERVICE: Service = Service {
 
 /// How long a service is listened to that may speak first.
 const FIRST_WORDS: Duration = Duration::from_millis(500);
+/// How long a port is listened to that may close at once: agents and load balancers that refuse do so
+/// within a few milliseconds of the handshake.
+const FIRST_MOMENT: Duration = Duration::from_millis(250);
 /// What is shown of that.
 const SHOWN: usize = 60;
 
@@ -124,7 +133,8 @@ mod tests {
         let to = crate::hostile::PEER;
         let gone = TalkCause::HungUp { to, phase: Phase::Greeting, received: 0 };
         let first = |heard: Result<bool, Cause>, head: &[u8]| {
-            let (mut seen, probe) = (Seen::default(), Probe::default());
+            let probe = Probe { for_service: true, ..Probe::default() };
+            let mut seen = Seen::default();
             let verdict = probe.judge_first(heard, head, &mut seen);
             verdict.map(|()| {
                 probe.judge(&mut seen).unwrap();
@@ -143,6 +153,10 @@ mod tests {
         ] {
             assert_eq!(first(heard, head), Ok(words.to_owned()));
         }
-        assert_eq!(first(Err(gone.clone().into()), b""), Err(gone.into()));
+        assert_eq!(first(Err(gone.clone().into()), b""), Err(gone.clone().into()));
+        let (mut seen, port) = (Seen::default(), Probe::default());
+        assert_eq!(port.judge_first(Ok(true), b"", &mut seen), Ok(()));
+        assert_eq!(seen.headline, "");
+        assert_eq!(port.judge_first(Err(gone.clone().into()), b"", &mut seen), Err(gone.into()));
     }
 }
