@@ -305,6 +305,7 @@ fn passage<'a>(
         flow: &step.flow,
         protocol: way.map_or("", |way| way.protocol),
         starttls: hints.and_then(|hints| hints.starttls),
+        serves_others: hints.and_then(|hints| hints.serves_others),
         alpn: hints.and_then(|hints| hints.alpn),
         transport: way.map_or(preflight_checks::Transport::Tcp, |way| way.transport),
         port: way.map(|way| way.port),

@@ -55,6 +55,7 @@ fn every_cause_warning_and_remedy_is_plain() {
         flow: "poller.bbdo",
         protocol: "bbdo",
         starttls: None,
+        serves_others: None,
         alpn: None,
         transport: Transport::Tcp,
         port: Some(5669),

@@ -96,9 +96,22 @@ impl DatabaseCause {
                     .there("mariadb-admin flush-hosts")
                     .then("), and find what there breaks off its connections (max_connect_errors)")
             }
-            Self::DatabaseHostRefused { .. } => {
-                say(format!("let {from} connect (GRANT, pg_hba.conf)"))
+            Self::DatabaseHostRefused { text, .. } if passage.protocol == "postgresql" => {
+                let wants_tls = ["no encryption", "SSL off"].iter().any(|end| text.ends_with(end));
+                let tls = if wants_tls {
+                    "; lines of hostssl count with TLS alone, which it does not offer (ssl = on)"
+                } else {
+                    ""
+                };
+                say(format!(
+                    "let {from} in, in its pg_hba.conf: \"host DATABASE USER {from}/{} scram-sha-256\"{tls}, then: ",
+                    if from.contains(':') { 128 } else { 32 }
+                ))
+                .there("psql -c 'SELECT pg_reload_conf()'")
             }
+            Self::DatabaseHostRefused { .. } => say(format!(
+                "let {from} in: a user of the platform has to exist for it there (CREATE USER 'centreon'@'{from}' …; GRANT …), by the name the server gives it where it looks names up"
+            )),
             Self::DatabaseUserUntold { .. } => say(format!(
                 "name the user: --check NAME=postgresql://USER@{target}/DATABASE; no password is needed"
             )),
@@ -106,6 +119,9 @@ impl DatabaseCause {
                 "1040" | "1203" | "53300" => say(
                     "find who holds its connections (SHOW PROCESSLIST; SELECT * FROM pg_stat_activity), or raise max_connections",
                 ),
+                "28000" if passage.protocol == "postgresql" => say(format!(
+                    "give the user a client certificate, or let {from} in with a password: a line of its pg_hba.conf with scram-sha-256 before the one with cert"
+                )),
                 "57P03" => say(
                     "wait until it is up, then run preflight again; if it stays so, its log says why",
                 ),

@@ -104,7 +104,13 @@ impl PortCause {
     pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
         match self {
             Self::PortClosed { .. } => {
-                say("start the service").on_that_machine(passage.start())
+                let start = say("start the service").on_that_machine(passage.start());
+                match passage.serves_others {
+                    Some(setting) => start.then(&format!(
+                        "; if it runs already, it may serve its own machine alone: see {setting}"
+                    )),
+                    None => start,
+                }
             }
             Self::ClosedHere { .. } => say(format!(
                 "correct the address ({}) if {} is another machine; if it is this one, start the service: ",

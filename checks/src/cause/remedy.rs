@@ -89,6 +89,8 @@ pub struct Passage<'a> {
     pub protocol: &'a str,
     /// What `openssl s_client -starttls` calls the protocol; none: it has no such upgrade to TLS.
     pub starttls: Option<&'static str>,
+    /// The setting by which the service asked serves its own machine alone, or others too.
+    pub serves_others: Option<&'static str>,
     /// The protocol inside TLS that the service has to be asked for by name (ALPN).
     pub alpn: Option<&'static str>,
     /// TCP, UDP or ICMP.

@@ -141,6 +141,9 @@ impl SnmpCause {
                     .there("systemctl restart snmpd")
                     .then(")")
             }
+            Self::SnmpAuthorization { user: Some(user), level } if level != "authPriv" => say(format!(
+                "let {user} read 1.3.6.1.2.1 at {level} (snmpd: rouser {user} noauth or auth), or ask with more protection, if the agent wants it (--snmp-auth-protocol, --snmp-priv-protocol)"
+            )),
             Self::SnmpView | Self::SnmpAuthorization { .. } => {
                 say("let this community or user read 1.3.6.1.2.1 (snmpd: view and access lines)")
             }

@@ -309,6 +309,9 @@ impl TlsCause {
             Self::CertificateInvalid { .. } | Self::TlsRefused { .. } | Self::TlsClosed { .. } => {
                 look("a certificate and key that work there; see: ".to_owned())
             }
+            Self::TlsNothingInCommon { server } if server.contains("-PSK-") => say(
+                "it wants a key that both sides know (PSK), which preflight does not speak: ask with the program that has it, or let that port take a certificate too",
+            ),
             Self::TlsNothingInCommon { .. } => look(
                 "TLS 1.2 or 1.3 with ECDHE and AES-GCM there (ssl_ciphers, SSLCipherSuite); see: "
                     .to_owned(),

@@ -406,6 +406,8 @@ pub struct Hints {
     pub then: Option<(Transport, u16)>,
     /// Whose address it or its users look up in the DNS, backwards.
     pub reverse: Option<ReverseOf>,
+    /// The setting by which it serves its own machine alone, or others too.
+    pub serves_others: Option<&'static str>,
 }
 
 /// An end of a conversation whose address is looked up backwards.
@@ -419,7 +421,8 @@ pub enum ReverseOf {
 
 impl Hints {
     /// Nothing in particular.
-    pub(crate) const NONE: Self = Self { starttls: None, alpn: None, then: None, reverse: None };
+    pub(crate) const NONE: Self =
+        Self { starttls: None, alpn: None, then: None, reverse: None, serves_others: None };
 }
 
 /// What a healthy far side does with a connection or a datagram.

@@ -133,7 +133,7 @@ pub(crate) const SERVICE: Service = Service {
     expected: "Redis",
     spoken: Spoken::Redis,
     url: UrlForm::Session,
-    hints: Hints::NONE,
+    hints: Hints { serves_others: Some("bind in redis.conf"), ..Hints::NONE },
     port: 6379,
     transport: Transport::Tcp,
     tls: false,

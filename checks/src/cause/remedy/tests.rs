@@ -18,6 +18,7 @@ fn passage<'a>(protocol: &'a str, transport: Transport, look_at: &'a str) -> Pas
         protocol,
         starttls: service.and_then(|service| service.hints.starttls),
         alpn: service.and_then(|service| service.hints.alpn),
+        serves_others: service.and_then(|service| service.hints.serves_others),
         transport,
         port: Some(15_669),
         look_at,

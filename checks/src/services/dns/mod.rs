@@ -156,7 +156,10 @@ pub(crate) const SERVICE: Service = Service {
     expected: "DNS",
     spoken: Spoken::Unknown,
     url: UrlForm::Host,
-    hints: Hints::NONE,
+    hints: Hints {
+        serves_others: Some("listen-on of BIND, or interface of unbound"),
+        ..Hints::NONE
+    },
     port: 53,
     transport: Transport::Udp,
     tls: false,

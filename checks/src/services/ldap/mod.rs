@@ -272,7 +272,11 @@ pub(crate) const SERVICE: Service = Service {
     expected: "LDAP",
     spoken: Spoken::Ldap,
     url: UrlForm::Host,
-    hints: Hints { starttls: Some("ldap"), ..Hints::NONE },
+    hints: Hints {
+        starttls: Some("ldap"),
+        serves_others: Some("the -h of slapd (SLAPD_SERVICES)"),
+        ..Hints::NONE
+    },
     port: 389,
     transport: Transport::Tcp,
     tls: false,
@@ -289,7 +293,10 @@ pub(crate) const SERVICE_TLS: Service = Service {
     title: "LDAPS",
     expected: "TLS",
     spoken: Spoken::Tls,
-    hints: Hints::NONE,
+    hints: Hints {
+        serves_others: Some("the -h of slapd (SLAPD_SERVICES), where ldaps:/// has to stand"),
+        ..Hints::NONE
+    },
     port: 636,
     tls: true,
     budget: Duration::from_secs(19),

@@ -145,7 +145,11 @@ pub(crate) const SERVICE: Service = Service {
     expected: "MySQL or MariaDB",
     spoken: Spoken::Mysql,
     url: UrlForm::Host,
-    hints: Hints { starttls: Some("mysql"), ..Hints::NONE },
+    hints: Hints {
+        starttls: Some("mysql"),
+        serves_others: Some("bind-address and skip-networking"),
+        ..Hints::NONE
+    },
     port: 3306,
     transport: Transport::Tcp,
     tls: false,

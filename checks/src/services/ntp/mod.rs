@@ -157,7 +157,7 @@ pub(crate) const SERVICE: Service = Service {
     expected: "NTP",
     spoken: Spoken::Unknown,
     url: UrlForm::Host,
-    hints: Hints::NONE,
+    hints: Hints { serves_others: Some("allow in chrony.conf"), ..Hints::NONE },
     port: 123,
     transport: Transport::Udp,
     tls: false,

@@ -181,7 +181,11 @@ pub(crate) const SERVICE: Service = Service {
     expected: "PostgreSQL",
     spoken: Spoken::Postgresql,
     url: UrlForm::Session,
-    hints: Hints { starttls: Some("postgres"), ..Hints::NONE },
+    hints: Hints {
+        starttls: Some("postgres"),
+        serves_others: Some("listen_addresses in postgresql.conf"),
+        ..Hints::NONE
+    },
     port: 5432,
     transport: Transport::Tcp,
     tls: false,

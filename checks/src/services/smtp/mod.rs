@@ -179,7 +179,12 @@ pub(crate) const SERVICE: Service = Service {
     expected: "SMTP",
     spoken: Spoken::Smtp,
     url: UrlForm::Host,
-    hints: Hints { starttls: Some("smtp"), reverse: Some(ReverseOf::Client), ..Hints::NONE },
+    hints: Hints {
+        starttls: Some("smtp"),
+        reverse: Some(ReverseOf::Client),
+        serves_others: Some("inet_interfaces of Postfix, or dc_local_interfaces of Debian's Exim"),
+        ..Hints::NONE
+    },
     port: 25,
     transport: Transport::Tcp,
     tls: false,

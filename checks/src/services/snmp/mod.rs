@@ -239,7 +239,7 @@ pub(crate) const SERVICE: Service = Service {
     expected: "SNMP",
     spoken: Spoken::Unknown,
     url: UrlForm::Host,
-    hints: Hints::NONE,
+    hints: Hints { serves_others: Some("agentaddress in snmpd.conf"), ..Hints::NONE },
     port: 161,
     transport: Transport::Udp,
     tls: false,
