@@ -87,6 +87,7 @@ pub use talk::TalkCause;
 pub(crate) use talk::instead_of;
 pub use tls::TlsCause;
 pub use web::WebCause;
+pub(crate) use web::is_parked;
 
 use about::About;
 use remedy::Advice;

@@ -129,6 +129,26 @@ pub enum WebCause {
     },
 }
 
+/// Does a page call itself so that its domain is for sale, or kept by a registrar without a site?
+pub(crate) fn is_parked(title: &str) -> bool {
+    let title = title.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| title.contains(word));
+    says(&PARKED)
+        || title.contains("domain") && says(&["for sale", "zu verkaufen", "à vendre", "expired"])
+}
+
+/// How pages of registrars and dealers in domains call themselves.
+const PARKED: [&str; 8] = [
+    "domain parking",
+    "domain is parked",
+    "parked domain",
+    "parked page",
+    "buy this domain",
+    "is parked at",
+    "hugedomains",
+    "account suspended",
+];
+
 impl WebCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
     pub(super) fn about(&self) -> About {
@@ -142,6 +162,9 @@ impl WebCause {
             Self::HttpStatus { .. } => About::new(Protocol, FarSide, Nothing),
             Self::HttpNotFound { .. } | Self::HttpServerError { .. } => {
                 About::new(Service, FarSide, Nothing)
+            }
+            Self::PageInstead { title, .. } if is_parked(title) => {
+                About::new(Protocol, ThisHost, Nothing)
             }
             Self::CaptivePortal { .. }
             | Self::PageInstead { .. }
@@ -190,6 +213,10 @@ impl WebCause {
             Self::CaptivePortal { .. } => {
                 say(format!("allow {} without the portal's login", passage.own_rule()))
             }
+            Self::PageInstead { title, host } if is_parked(title) => say(format!(
+                "{host} is for sale or parked, and serves nobody: correct the address ({}), or have its owner renew the domain",
+                passage.origin
+            )),
             Self::PageInstead { host, .. } => {
                 say(format!("let {from} reach {host} without that page"))
             }

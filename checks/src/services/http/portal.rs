@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use url::{Host, Url};
 
 use super::exchange::HttpAnswer;
+use crate::cause::is_parked;
 use crate::discreet::discreet;
 use crate::net::tls::interception::is_inspection;
 use crate::wire;
@@ -103,13 +104,14 @@ pub(super) fn page_instead(answer: &HttpAnswer) -> Option<String> {
     named("title").or_else(|| named("h1"))
 }
 
-/// Is that the title of a page that blocks, or lets into a network?
+/// Is that the title of a page that blocks, lets into a network, or offers the domain for sale?
 fn is_of_somebody_else(title: &str, is_good: bool) -> bool {
     let lower = title.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     // "Access Denied" is what many servers call their own refusals.
     let denies = is_good && says(&DENIED);
-    says(&BLOCKED) || denies || says(&NETWORK_LOGIN) || says(&DEVICES)
+    let is_parked = is_good && is_parked(title);
+    says(&BLOCKED) || denies || is_parked || says(&NETWORK_LOGIN) || says(&DEVICES)
 }
 
 /// The title of a page, or that it has none.
@@ -446,6 +448,15 @@ mod tests {
             ("<title>Internet Security by Zscaler</title>", "Internet Security by Zscaler"),
             ("<title>Firewall Authentication</title>", "Firewall Authentication"),
             ("<title>Seite gesperrt</title>", "Seite gesperrt"),
+            (
+                "<title>repo.example is for sale | HugeDomains</title>",
+                "repo.example is for sale | HugeDomains",
+            ),
+            ("<h1>This domain may be for sale!</h1>", "This domain may be for sale!"),
+            (
+                "<title>Parked Domain name on Hostinger DNS system</title>",
+                "Parked Domain name on Hostinger DNS system",
+            ),
             ("<title>Notice</title><h1>Access Denied</h1>by policy", "Access Denied"),
         ] {
             assert_eq!(page_instead(&page(body)).as_deref(), Some(known));
@@ -453,6 +464,8 @@ mod tests {
         for own in [
             "<title>Centreon - IT &amp; Network Monitoring</title>",
             "<title>Login</title>",
+            "<title>Houses for sale</title>",
+            "<title>Domain controllers - Overview</title>",
             "<title>Sophos: Cybersecurity as a Service</title>",
             "<title></title>",
             "<title>unfinished: access denied",
