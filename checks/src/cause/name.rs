@@ -19,6 +19,9 @@ pub enum NameCause {
         name: String,
         /// What each configured DNS server says by itself.
         servers: Vec<Opinion>,
+        /// Does its program ask the DNS alone, past `/etc/hosts`?
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        dns_alone: bool,
     },
     /// DNS knows the name, and `/etc/nsswitch.conf` keeps this host from asking it.
     #[error(
@@ -198,6 +201,11 @@ impl NameCause {
     pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
         let origin = &passage.origin;
         match self {
+            Self::NameNotFound { name, dns_alone: true, .. } => {
+                say(format!("check the spelling ({origin}), then: "))
+                    .here(format!("dig {}", word(name)))
+                    .then("; add it to the DNS: its program does not look into /etc/hosts")
+            }
             Self::NameNotFound { name, .. } => say(format!("check the spelling ({origin}), then: "))
                 .here(format!("getent ahosts {}", word(name)))
                 .then("; add it to DNS or /etc/hosts"),

@@ -227,8 +227,13 @@ async fn by_files(
         return Ok((Ok((addresses, None)), Vec::new()));
     }
     names.dns_servers(host)?;
-    let missing =
-        || Cause::Name(NameCause::NameNotFound { name: host.to_owned(), servers: Vec::new() });
+    let missing = || {
+        Cause::Name(NameCause::NameNotFound {
+            name: host.to_owned(),
+            servers: Vec::new(),
+            dns_alone: false,
+        })
+    };
     let said = opinions(host, names, wait).await;
     let denied = said.iter().all(|said| matches!(said.v4, NameAnswer::NoName(_)));
     let without = said.iter().all(|said| matches!(said.v4, NameAnswer::NoAddress(_)));
@@ -308,7 +313,7 @@ async fn explained(
             Cause::Name(NameCause::NoInternetNames { name, servers })
         }
         (Cause::Name(NameCause::NameNotFound { name, .. }), ..) => {
-            Cause::Name(NameCause::NameNotFound { name, servers })
+            Cause::Name(NameCause::NameNotFound { name, servers, dns_alone: false })
         }
         (Cause::Name(NameCause::ResolverFailed { name, error, .. }), ..) => {
             Cause::Name(NameCause::ResolverFailed { name, error, servers })
@@ -349,9 +354,11 @@ fn judge(name: &str, found: Result<FoundAddresses, LookupError>) -> Result<Found
             Ok((addresses, canonical.map(|name| wire::printable(&name))))
         }
         Err(error) => Err(match error.kind() {
-            LookupErrorKind::NoName => {
-                Cause::Name(NameCause::NameNotFound { name: name.to_owned(), servers: Vec::new() })
-            }
+            LookupErrorKind::NoName => Cause::Name(NameCause::NameNotFound {
+                name: name.to_owned(),
+                servers: Vec::new(),
+                dns_alone: false,
+            }),
             LookupErrorKind::NoData => {
                 Cause::Name(NameCause::NameWithoutAddress { name: name.to_owned() })
             }
@@ -445,8 +452,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_servers_say_explains_what_the_resolver_only_denies() {
-        let denied =
-            || Cause::Name(NameCause::NameNotFound { name: "central".into(), servers: Vec::new() });
+        let denied = || {
+            Cause::Name(NameCause::NameNotFound {
+                name: "central".into(),
+                servers: Vec::new(),
+                dns_alone: false,
+            })
+        };
         let alias = NameAnswer::NoName(Some("gone.example".into()));
         let cause = explained(denied(), vec![said(53, &alias)], &names(), soon()).await;
         assert_eq!(cause.to_string(), "central is an alias of gone.example, which does not exist");
@@ -515,6 +527,7 @@ mod tests {
             Cause::Name(NameCause::NameNotFound {
                 name: "central.local".into(),
                 servers: Vec::new(),
+                dns_alone: false,
             })
         };
         let line = || Some(("/etc/nsswitch.conf:12".to_owned(), "hosts: files".to_owned()));

@@ -55,9 +55,11 @@ pub async fn offers(
     }
     let name = format!("{service}.{domain}.");
     match records(&name, RecordType::SRV, servers, wait).await {
-        Err(Missing::Name) => {
-            Err(Cause::Name(NameCause::NameNotFound { name: shown, servers: Vec::new() }))
-        }
+        Err(Missing::Name) => Err(Cause::Name(NameCause::NameNotFound {
+            name: shown,
+            servers: Vec::new(),
+            dns_alone: true,
+        })),
         Err(Missing::Record) => Err(failed(NO_RECORD.to_owned())),
         Err(Missing::Failed(why)) => Err(failed(why)),
         Ok(found) => {
