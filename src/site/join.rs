@@ -356,6 +356,8 @@ fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut K
         let target = read(&pull.value, &pull.at);
         layer.add("central", Target { only_for: Some("zmq".to_owned()), ..target });
         layer.modes.push(mode(Mode::Pull, &pull.at));
+    } else if let Some((way, at)) = gorgone.puller() {
+        layer.modes.push(mode(way, at));
     } else if let Some(listens) = &gorgone.listens {
         layer.modes.push(mode(Mode::Zmq, &listens.at));
     }

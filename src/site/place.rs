@@ -105,6 +105,26 @@ fn zone_of(url: &str) -> Option<(&str, &str, &str, &str)> {
     address.parse::<Ipv6Addr>().is_ok().then_some((before, address, zone, behind))
 }
 
+/// What a template has where a value belongs: `@DB_HOST@`, `${CENTRAL_HOST}`, `$(hostname)`,
+/// `{{ central }}`, `<central-ip>`, `--ADDRESS--`. None of it can stand in a host's name or in a URL.
+pub(crate) fn placeholder(text: &str) -> Option<&str> {
+    const MARKS: [(&str, &str); 6] =
+        [("${", "}"), ("$(", ")"), ("{{", "}}"), ("<", ">"), ("@", "@"), ("--", "--")];
+    MARKS.iter().find_map(|(open, close)| {
+        let begin = text.find(open)?;
+        let inside = text.get(begin + open.len()..)?;
+        let length = inside.find(close).filter(|&length| length > 0)?;
+        let is_name =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '|');
+        let name = inside.get(..length).filter(|name| name.chars().all(is_name))?;
+        // `a--b--c` is a name, and so is what stands between two `@` of a login.
+        let is_bare = !matches!(*open, "@" | "--")
+            || begin == 0
+                && name.chars().all(|c| c.is_ascii_uppercase() || matches!(c, '_' | '0'..='9'));
+        is_bare.then(|| text.get(begin..begin + open.len() + length + close.len()))?
+    })
+}
+
 /// An explicit port; 0 is none.
 fn port_of(url: &Url) -> Result<Option<u16>, String> {
     match url.port() {
@@ -117,6 +137,9 @@ impl FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(blank) = placeholder(text) {
+            return Err(format!("nobody has filled in {blank}", blank = quoted(blank)));
+        }
         if text.contains("://") {
             return Self::from_url(text);
         }
@@ -168,6 +191,9 @@ pub(crate) fn parse_proxy(text: &str) -> Result<Url, String> {
 
 /// A port from 1 to 65535.
 pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
+    if let Some(blank) = placeholder(text) {
+        return Err(format!("nobody has filled in {blank}", blank = quoted(blank)));
+    }
     match text.parse() {
         Ok(0) => Err("port 0 is not a port (1 to 65535)".to_owned()),
         Ok(port) => Ok(port),
@@ -348,6 +374,11 @@ mod tests {
                 "`fe80::1%a/b` is not an address of an interface's own link",
             ),
             ("[host]:1", "`host` is not an IPv6 address"),
+            ("@VIP_SQL_IPADDR@:3306", "nobody has filled in `@VIP_SQL_IPADDR@`"),
+            ("--ADDRESS--:--DBPORT--", "nobody has filled in `--ADDRESS--`"),
+            ("${CENTRAL_HOST}", "nobody has filled in `${CENTRAL_HOST}`"),
+            ("https://<ip_hostname>/sdk", "nobody has filled in `<ip_hostname>`"),
+            ("{{ central | default }}:5669", "nobody has filled in `{{ central | default }}`"),
             ("a\u{1b}b", "`\\u{1b}` has no place in a host name"),
             ("u:p@host", "a target carries no user or password"),
             ("https://u:p@host/", "a URL here carries no user or password"),

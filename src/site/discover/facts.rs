@@ -430,6 +430,18 @@ pub(crate) struct Gorgone {
     pub(crate) unknown: Option<At>,
 }
 
+impl Gorgone {
+    /// The module by which it connects to its central instead of waiting for it, whether or not its address
+    /// could be read.
+    pub(crate) fn puller(&self) -> Option<(Mode, &At)> {
+        let module = |name, mode| {
+            let found = self.modules.iter().find(|module| module.value == name)?;
+            Some((mode, &found.at))
+        };
+        module("pullwss", Mode::Pullwss).or_else(|| module("pull", Mode::Pull))
+    }
+}
+
 /// Gorgone's HTTP interface.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {

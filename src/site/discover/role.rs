@@ -12,6 +12,8 @@ use crate::site::Place;
 
 const CONF: &str = "/etc/centreon/conf.pm";
 const BROKERS: &str = "/etc/centreon-broker";
+/// The file of a central's broker, as the installation writes it.
+const CENTRAL: &str = "/central-broker.json";
 const MISSING: &str = "which role this machine has";
 
 pub(super) fn read(files: &Files, facts: &mut Facts) {
@@ -40,7 +42,10 @@ fn parse(text: &Text, facts: &mut Facts) {
             is_file = kind.eq_ignore_ascii_case("sqlite");
         }
     }
-    let Some((host, at)) = database.filter(|_| !is_file) else { return };
+    // Without a host, DBI takes the socket of this machine.
+    let Some((host, at)) = database.filter(|(host, _)| !is_file && !host.is_empty()) else {
+        return;
+    };
     match host.parse::<Place>() {
         Ok(place) => facts.database(place, at),
         Err(wrong) => facts.note(at, format!("db_host: {wrong}"), "the database"),
@@ -85,16 +90,21 @@ fn by_daemons(daemons: &[watchdog::WatchedBroker]) -> RoleSign {
     }
 }
 
-/// Without cbd: a poller has the engine's module alone.
+/// Where nothing says what cbd runs: a poller has the engine's module alone, and the broker of a central
+/// is called so by the installation.
 fn by_names(paths: &[String]) -> Option<RoleSign> {
     let first = paths.first()?;
-    let is_alone = paths.iter().all(|path| path.ends_with("-module.json"));
-    is_alone.then(|| RoleSign {
-        role: Role::Poller,
-        at: At::file(first),
-        because: "a module of the engine, and no broker of cbd".to_owned(),
+    let conclude = |role, path: &str, because: &str| RoleSign {
+        role,
+        at: At::file(path),
+        because: because.to_owned(),
         is_explicit: false,
-    })
+    };
+    if let Some(path) = paths.iter().find(|path| path.ends_with(CENTRAL)) {
+        return Some(conclude(Role::Central, path, "the broker of a central"));
+    }
+    let is_alone = paths.iter().all(|path| path.ends_with("-module.json"));
+    is_alone.then(|| conclude(Role::Poller, first, "a module of the engine, and no broker of cbd"))
 }
 
 #[cfg(test)]
@@ -203,8 +213,16 @@ $mysql_passwd = 's3cret';
     fn a_module_alone_is_a_pollers() {
         let module = ("etc/centreon-broker/poller1-module.json", "{}");
         assert_eq!(roles(&[module])[0].0, Role::Poller);
-        assert_eq!(roles(&[module, ("etc/centreon-broker/central-broker.json", "{}")]), []);
+        assert_eq!(roles(&[module, ("etc/centreon-broker/paris-broker.json", "{}")]), []);
         assert_eq!(roles(&[]), []);
+    }
+
+    #[test]
+    fn the_broker_of_a_central_tells_it_where_nothing_says_what_cbd_runs() {
+        let module = ("etc/centreon-broker/central-module.json", "{}");
+        let broker = ("etc/centreon-broker/central-broker.json", "{}");
+        let because = "the broker of a central".to_owned();
+        assert_eq!(roles(&[module, broker]), [(Role::Central, because)]);
     }
 
     #[test]

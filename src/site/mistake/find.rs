@@ -77,10 +77,15 @@ fn streams<'a>(brokers: &'a [&'a Broker]) -> impl Iterator<Item = &'a StreamFact
     brokers.iter().flat_map(|broker| &broker.streams)
 }
 
+/// A Gorgone that waits for its central where that cannot come, or nowhere.
 fn gorgone_unreachable(facts: &Facts) -> Option<Mistake> {
-    let gorgone = facts.gorgone.as_ref()?;
-    let is_mute = gorgone.listens.is_none() && gorgone.pull.is_none() && gorgone.pullwss.is_none();
-    (is_mute && gorgone.unknown.is_none())
+    let gorgone = facts.gorgone.as_ref().filter(|gorgone| gorgone.puller().is_none())?;
+    if let Some(listens) = &gorgone.listens {
+        let address = listens.value.host.clone().filter(|host| is_loopback(host))?;
+        return Some(Mistake::GorgoneOnLoopback { address, at: listens.at.clone() });
+    }
+    let is_refused = facts.refused.iter().any(|line| line.program == "gorgoned");
+    (gorgone.unknown.is_none() && !is_refused)
         .then(|| Mistake::GorgoneUnreachable { at: gorgone.at.clone() })
 }
 

@@ -69,6 +69,14 @@ pub(crate) enum Mistake {
         /// File and line.
         at: At,
     },
+    /// A poller's Gorgone waits for its central where only the poller itself can come.
+    #[error("gorgoned listens on {address} only: no central can reach it")]
+    GorgoneOnLoopback {
+        /// The address.
+        address: String,
+        /// File and line.
+        at: At,
+    },
     /// Two brokers that have to talk speak different BBDO.
     #[error("BBDO {one} here and {other} in {other_at}")]
     BbdoVersionsDiffer {
@@ -207,6 +215,7 @@ impl Mistake {
             Self::BrokerSendsToItself { .. }
             | Self::GorgonePortIsSsh { .. }
             | Self::GorgoneUnreachable { .. }
+            | Self::GorgoneOnLoopback { .. }
             | Self::TlsOnOneSide { .. }
             | Self::CertificateFileMissing { .. }
             | Self::ProxyWithScheme { .. }
@@ -229,6 +238,7 @@ impl Mistake {
             | Self::GorgonePortIsSsh { at, .. }
             | Self::GorgonePortsDiffer { at, .. }
             | Self::GorgoneUnreachable { at }
+            | Self::GorgoneOnLoopback { at, .. }
             | Self::BbdoVersionsDiffer { at, .. }
             | Self::TlsOnOneSide { at, .. }
             | Self::CertificateFileMissing { at, .. }
@@ -248,7 +258,8 @@ impl Mistake {
             Self::GorgonePortIsNrpe { .. }
             | Self::GorgonePortIsSsh { .. }
             | Self::GorgonePortsDiffer { .. }
-            | Self::GorgoneUnreachable { .. } => {
+            | Self::GorgoneUnreachable { .. }
+            | Self::GorgoneOnLoopback { .. } => {
                 "The central cannot hand over configuration, downtimes and acknowledgements."
             }
             Self::BbdoVersionsDiffer { .. } | Self::TlsOnOneSide { .. } => {
@@ -265,6 +276,9 @@ impl Mistake {
             Self::TimeServersDiffer { .. } => "It depends on which one runs what time it is.",
             Self::LineRefused { program, .. } if program == "dnf" || program == "yum" => {
                 "The whole file is passed over, and its repositories are gone."
+            }
+            Self::LineRefused { program, .. } if program == "gorgoned" => {
+                "gorgoned goes on without the whole file: what it says of peers and ports is gone."
             }
             Self::LineRefused { program, .. } if program == "apt" => {
                 "apt reads none of its lists, and this machine gets no updates."
@@ -287,6 +301,9 @@ impl Mistake {
                 format!("use port {port} everywhere: in the firewall, in the web interface and here")
             }
             Self::GorgoneUnreachable { .. } => "in the web interface, Display Gorgone configuration of this poller, paste it here; systemctl restart gorgoned".to_owned(),
+            Self::GorgoneOnLoopback { at, .. } => {
+                format!("set external_com_path to \"*:5556\" ({at}), then: systemctl restart gorgoned")
+            }
             Self::BbdoVersionsDiffer { .. } => {
                 "set one BBDO version for all brokers, export, restart cbd and centengine everywhere".to_owned()
             }
@@ -309,6 +326,7 @@ impl Mistake {
                 "postfix" => "correct the line, then: postfix check && systemctl restart postfix".to_owned(),
                 "exim" => "correct the line, then: exim -bV && systemctl restart exim4".to_owned(),
                 "dnf" | "yum" => format!("correct the line, then: {program} repolist"),
+                "gorgoned" => "correct the line (YAML indents with spaces, not with tabs), then: systemctl restart gorgoned".to_owned(),
                 "apt" => "correct the line, then: apt-get update".to_owned(),
                 program => format!("correct the line, then restart {program} and look at its log"),
             },

@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 
 use wildmatch::WildMatchPattern;
 
+use crate::site::discover::facts::{Read, RefusedLine};
 use crate::site::discover::tree::{Node, TreeValue};
 use crate::site::discover::{At, Facts, Files, Unread, yaml};
 
-use super::MISSING;
+use super::{CONSTRUCTS, MISSING};
 
 /// What the main file of Centreon's package includes.
 const PACKAGED: &str = "config.d/*.yaml";
@@ -123,7 +124,8 @@ impl Loader<'_> {
             }
             // gorgoned logs it and goes on without the file.
             Err(wrong) if wrong.is_refused => {
-                self.facts.note(wrong.at, wrong.reason, MISSING);
+                let line = Read { value: wrong.reason, at: wrong.at };
+                self.facts.refused.push(RefusedLine::of(CONSTRUCTS.program, line));
                 None
             }
             Err(wrong) => {
@@ -278,6 +280,8 @@ mod tests {
         let mut facts = Facts::default();
         let Loaded { root, unknown } = load(&files, "/etc/g/config.yaml", &mut facts).unwrap();
         let notes = facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason));
+        let refused = facts.refused.iter().map(|line| format!("{}: {}", line.at, line.reason));
+        let notes = notes.chain(refused);
         (root.of("configuration").unwrap().clone(), unknown, notes.collect())
     }
 
