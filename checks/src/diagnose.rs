@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::sync::{OnceCell, Semaphore};
 
-use crate::cause::{Cause, Layer, LdapCause, Phase, TalkCause, Transport, WebCause};
+use crate::cause::{
+    Cause, CircleSign, Layer, LdapCause, PathCause, Phase, TalkCause, Transport, WebCause,
+};
 use crate::identify::{closes_on_everybody, identify};
 use crate::net::post::Post;
 #[cfg(test)]
@@ -23,9 +25,11 @@ use crate::net::route::entry_for;
 use crate::net::{
     Ask, Deadline, Ledger, Naming, Peer, RESOLVE, Trust, hand_set_neighbour, hindrance, network,
 };
-use crate::path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
+use crate::path::circle::{examine_circle, judge_circle};
+use crate::path::cut::{CutTrace, examine_cut, is_cut, judge_cut, nobody_behind};
 use crate::path::ports::{PortsTrace, examine_ports, judge_ports};
 use crate::path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};
+use crate::path::stand_in::{examine_stand_in, is_wordless_end, judge_stand_in};
 use crate::path::vpn::{Vpn, examine_vpn, judge_vpn};
 use crate::path::{
     HostSign, Trace, examine_host, examine_path, examine_segment, is_silence, judge,
@@ -497,6 +501,15 @@ impl Examiner {
         {
             trace.note(&mut finding.seen.evidence);
             finding.revise(judge_cut(&trace, &failure));
+        } else if let Some(named) = nobody_behind(&failure, finding.took) {
+            finding.revise(named);
+        } else if matches!(failure, Cause::Path(PathCause::HopLimitExceeded { .. }))
+            && let Some(sign) = self.look_for_circle(finding, case).await
+        {
+            finding.revise(judge_circle(sign, &failure));
+        }
+        if let Some(stand_in) = self.look_for_stand_in(finding, case).await {
+            finding.revise(judge_stand_in(stand_in, finding.peer.address, &failure));
         }
         if let Some(named) = behind_tls(finding) {
             finding.revise(named);
@@ -673,6 +686,33 @@ impl Examiner {
             Ok(examine_reset(asked.0, asked.1, self.deadline(TRACE)).await)
         };
         sender.get_or_try_init(look).await.ok().cloned()
+    }
+
+    /// Is it a loop that used up a packet's hops?
+    async fn look_for_circle(&self, finding: &Finding, case: &Case) -> Option<CircleSign> {
+        if !self.is_worth_a_look(case.probe.service()) {
+            return None;
+        }
+        let _turn = self.traces.acquire().await.ok()?;
+        let (to, from) = (finding.peer.address, finding.source);
+        examine_circle(to, from, case.transport, self.deadline(TRACE)).await
+    }
+
+    /// Who accepted the connection in the target's name, if it came to nothing?
+    async fn look_for_stand_in(
+        &self,
+        finding: &Finding,
+        case: &Case,
+    ) -> Option<(u8, Option<IpAddr>)> {
+        let is_wordless = finding.verdict.as_ref().is_err_and(is_wordless_end);
+        if case.transport != Transport::Tcp
+            || !is_wordless
+            || !self.is_worth_a_look(case.probe.service())
+        {
+            return None;
+        }
+        let _turn = self.traces.acquire().await.ok()?;
+        examine_stand_in(finding, self.deadline(TRACE)).await
     }
 
     /// Who reset a connection that was open, or rejected a packet in the target's name?

@@ -38,7 +38,7 @@ fn is_tcp(service: &Service) -> bool {
 }
 
 /// All that may follow a question.
-pub static FOLLOW_UPS: [FollowUp; 9] = [
+pub static FOLLOW_UPS: [FollowUp; 10] = [
     FollowUp {
         after: "a silence, or a port that is closed",
         packets: "36 to that host: the port with growing hop limits, ping, TCP 443, 80, 22, UDP 33434",
@@ -83,10 +83,17 @@ pub static FOLLOW_UPS: [FollowUp; 9] = [
     },
     FollowUp {
         after: "a connection without a word",
-        packets: "",
+        packets: "47 to that host: ping, UDP 33434, and the port with growing hop limits",
         connections: "13: the first words of TLS, none at all (twice), its own behind a PROXY header, those of LDAP, BBDO, NRPE, OpenVPN, PostgreSQL, Redis, MQTT, SMB, DNS (of a proxy 2: SOCKS, TLS); none to an SSH port that closes or resets at once; to a mute broker none but the one for TLS",
         is_look: true,
         may_follow: is_tcp,
+    },
+    FollowUp {
+        after: "a hop limit that was used up",
+        packets: "8 to the port with growing hop limits",
+        connections: "none",
+        is_look: true,
+        may_follow: |_| true,
     },
     FollowUp {
         after: "a RST in the middle",

@@ -35,13 +35,13 @@ pub use authority::{Authority, KeyedCertificate, params_for, tls_server};
 #[cfg(any(test, feature = "samples"))]
 pub use cause::samples;
 pub use cause::{
-    AgentCause, AliasEnd, BbdoCause, Because, Blank, Cause, ChainLink, ClosedHow, ClosedPort,
-    Coded, Concern, ConcernCode, DatabaseCause, Demand, DnsCause, DropSign, ECHO_REQUEST,
-    FarSideCause, FirewallCause, GorgoneCause, HostAnswer, Icmp, Layer, LdapCause, LinkFault,
-    LocalFirewallSign, LocalRoute, ManyHosts, Millis, NameCause, NsclientCause, NtpCause,
-    NtpProgram, NtpWeakness, Opinion, OwnCause, OwnFirewall, Owner, Passage, PathCause, Phase,
-    Plea, PortCause, QuietPoller, Remedy, RemedyCommand, ResetSign, RouteCause, RouteEntry, RunOn,
-    SmtpCause, SnmpCause, SourceFault, SshCause, SshPart, TalkCause, TlsCause, Transport,
+    AgentCause, AliasEnd, BbdoCause, Because, Blank, Cause, ChainLink, CircleSign, ClosedHow,
+    ClosedPort, Coded, Concern, ConcernCode, DatabaseCause, Demand, DnsCause, DropSign,
+    ECHO_REQUEST, FarSideCause, FirewallCause, GorgoneCause, HostAnswer, Icmp, Layer, LdapCause,
+    LinkFault, LocalFirewallSign, LocalRoute, ManyHosts, Millis, NameCause, NsclientCause,
+    NtpCause, NtpProgram, NtpWeakness, Opinion, OwnCause, OwnFirewall, Owner, Passage, PathCause,
+    Phase, Plea, PortCause, QuietPoller, Remedy, RemedyCommand, ResetSign, RouteCause, RouteEntry,
+    RunOn, SmtpCause, SnmpCause, SourceFault, SshCause, SshPart, TalkCause, TlsCause, Transport,
     TunnelLink, WebCause, Whereabouts, span,
 };
 pub use diagnose::{Case, Examiner, Inquiry, Manner, Stage, Watcher};

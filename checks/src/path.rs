@@ -11,10 +11,12 @@
 //!
 //! Reference: RFC 1812 §4.3.3 (time exceeded), RFC 4443 §3.3, `ip(7)` `IP_RECVERR`.
 
+pub(crate) mod circle;
 pub(crate) mod cut;
 mod distance;
 pub(crate) mod ports;
 pub(crate) mod reset;
+pub(crate) mod stand_in;
 pub(crate) mod vpn;
 
 use std::net::{IpAddr, SocketAddr};
@@ -246,6 +248,9 @@ fn located(trace: &Trace, to: SocketAddr, waited: Millis, silence: &Cause) -> Ca
     }
     if let Some(entry) = &trace.next_hop {
         return route::nobody_answers(to.ip(), Some(entry.clone()), waited);
+    }
+    if let Some((hop, _)) = trace.last.filter(|(_, by)| *by == to.ip()) {
+        return Cause::Path(PathCause::SilentBehindItsName { to, hop, waited });
     }
     match (trace.host, trace.last) {
         (HostSign::Alive { how }, last) => port_silent(trace, to, last, how, waited),

@@ -37,6 +37,18 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
         rows.push(one_dead_path_for_datagrams(&flow));
     }
     rows.extend(single());
+    for flow in [smtp(), mysql()] {
+        rows.push(bare_acknowledgements(&flow));
+    }
+    for flow in [ssh(), bbdo(), http()] {
+        rows.push(astray(&flow));
+    }
+    for flow in [ssh(), ntp(), bbdo(), snmp()] {
+        rows.extend(translated(&flow));
+    }
+    for (flow, redirected) in [(ssh(), 22), (bbdo(), 5669), (mysql(), 3306), (smtp(), 25)] {
+        rows.extend(stand_ins(&flow, redirected));
+    }
     rows.extend(others());
     rows.push(mtu(certificates));
     rows.extend(jumbo());
@@ -81,7 +93,12 @@ pub(crate) fn on_the_way(flow: &Flow) -> Vec<Row> {
             .says(router),
         row("routing loop", Place::Far)
             .ip(Second, "route add {server} via 10.9.0.1")
-            .fails(&["hop-limit-exceeded"]),
+            .fails(&["hop-limit-exceeded"])
+            .says("routing loop"),
+        row("hop limit set to 1 by the first of two routers", Place::Far)
+            .rule(Router, "forward", "{host} ip ttl set 1")
+            .fails(&["hop-limit-exceeded"])
+            .says("10.2.0.1 (hop 1) had changed"),
         row("host down behind the router", Place::Nobody)
             .fails(&["host-unreachable"])
             .says(router)
@@ -281,11 +298,16 @@ fn resets(flow: &Flow) -> Vec<Row> {
             .rule(Router, "forward", "{host} meta l4proto tcp reject with tcp reset")
             .fails(&["path-reset"])
             .says("10.2.0.1 (hop 1)"),
-        near("RST by a rule of the router, for all of TCP, and no ping")
+        near("RST by a rule of the router, for all of TCP, and no ping gets through")
             .rule(Router, "forward", "{host} meta l4proto tcp reject with tcp reset")
             .rule(Router, "forward", "{host} meta l4proto icmp drop")
-            .fails(&["port-closed"])
-            .because("nothing of the host itself answers that the RST could be compared with"),
+            .fails(&["path-reset"])
+            .says("10.2.0.1 (hop 1)"),
+        row("RST by a rule of the router, for all of TCP, and no ping may be sent", Place::Alone)
+            .sysctl(Client, "net/ipv4/ping_group_range", "1 0")
+            .rule(Router, "forward", "{host} meta l4proto tcp reject with tcp reset")
+            .fails(&["path-reset"])
+            .says("10.2.0.1 (hop 1)"),
         row("RST by a rule of the router, IPv6", Place::Near6)
             .rule(Router, "forward", reset)
             .fails(&["path-reset"])
@@ -579,6 +601,55 @@ fn jumbo() -> Vec<Row> {
         .collect();
     rows.push(row("healthy, jumbo frames", bbdo(), servers::broker()));
     rows
+}
+
+/// What acknowledges and says nothing is lost: the last packet of the handshake too.
+fn bare_acknowledgements(flow: &Flow) -> Row {
+    let bare = "{tcp flow} tcp flags & (fin|syn|rst|psh|ack) == ack ip length < 80 drop";
+    Row::new("our bare acknowledgements are dropped by the router", flow.clone())
+        .at(Place::Near)
+        .peer(peer::silent())
+        .rule(Router, "forward", bare)
+        .fails(&["acknowledgements-lost"])
+        .says("what we acknowledge does not reach the peer")
+}
+
+/// A translation that works one way only.
+fn astray(flow: &Flow) -> Row {
+    Row::new("answers come from another address, over TCP", flow.clone())
+        .at(Place::Alone)
+        .peer(peer::silent())
+        .rule(Router, "forward", "{tcp replies} ip saddr set 10.0.0.200")
+        .fails(&["answers-astray"])
+        .says("from another address or port")
+}
+
+/// The router accepts in the target's name; nobody who would answer is behind it.
+fn stand_ins(flow: &Flow, port: u16) -> [Row; 2] {
+    let redirect = format!("tcp dport {port} redirect to :7");
+    [("and stays silent", peer::silent()), ("and closes", peer::closes())].map(|(what, peer)| {
+        Row::new(format!("the router accepts in the target's name, {what}"), flow.clone())
+            .at(Place::Alone)
+            .rule(Router, "prerouting", redirect.clone())
+            .at_router(7, peer)
+            .fails(&["accepted-on-the-way"])
+            .says("10.2.0.1 (hop 1)")
+    })
+}
+
+/// Whoever translates the address leads to nobody.
+fn translated(flow: &Flow) -> [Row; 2] {
+    let row = |fault: &str| Row::new(fault, flow.clone()).at(Place::Alone).takes_time();
+    [
+        row("a rule of this host leads to a host that is not there")
+            .rule(Client, "of-our-own", "ip daddr 10.0.0.3 dnat ip to 10.2.0.99")
+            .fails(&["nobody-behind-its-name"]),
+        row("answers that an IPsec policy of this host forbids")
+            .peer(flow.answerer())
+            .ip(Client, "xfrm policy add src 10.0.0.3/32 dir in action block")
+            .fails(&["reply-dropped-here"])
+            .says("an IPsec policy"),
+    ]
 }
 
 /// Other flows, to see that what holds for one holds for all.

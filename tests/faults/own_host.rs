@@ -8,6 +8,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let mut rows: Vec<Row> = flows.iter().flat_map(links).collect();
     rows.extend(flows.iter().flat_map(settings));
     rows.extend([ssh(), smtp(), http(), ntp()].iter().map(no_port));
+    rows.extend([ssh(), smtp(), http(), ntp()].iter().map(by_source));
     rows.extend([ssh(), ntp()].iter().map(comes_back));
     rows.extend(flows.iter().map(no_tunnel));
     rows.extend(flows.iter().flat_map(policies));
@@ -74,6 +75,15 @@ fn no_port(flow: &Flow) -> Row {
         .says("40000 40001")
 }
 
+/// The kernel chooses an address, and a rule for that one chooses another way.
+fn by_source(flow: &Flow) -> Row {
+    let way = "route add default via 10.2.0.99 table 9\nrule add from 10.2.0.7 table 9";
+    row("gateway of a routing rule by source, which nobody has", flow)
+        .ip(Client, way)
+        .fails(&["gateway-silent"])
+        .says("10.2.0.99")
+}
+
 fn no_tunnel(flow: &Flow) -> Row {
     let policy = "xfrm policy add dst 10.0.0.3/32 dir out \
                   tmpl src 10.2.0.7 dst 10.2.0.1 proto esp mode tunnel";
@@ -101,6 +111,11 @@ fn policies(flow: &Flow) -> Vec<Row> {
         row("an IPsec policy that forbids", flow)
             .ip(Client, "xfrm policy add dst 10.0.0.3/32 dir out action block")
             .fails(&["ipsec-blocks"]),
+        row("own rules that let no neighbour discovery out", flow)
+            .to("fd00::3")
+            .rule(Client, "output", "icmpv6 type nd-neighbor-solicit drop")
+            .fails(&["local-firewall"])
+            .says("ICMPv6 135"),
         row("the broadcast address of the own segment", flow)
             .to("10.2.0.255")
             .fails(&["not-a-host"])

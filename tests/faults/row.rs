@@ -60,7 +60,7 @@ pub(crate) enum Place {
 /// How the fault is made.
 #[derive(Clone)]
 pub(crate) enum How {
-    /// A rule at a hook: `input`, `forward` or `output`; or `prerouting`, for those that translate.
+    /// A rule at a hook: `input`, `forward` or `output`; or, of those that translate, `prerouting` and `of-our-own`.
     Rule(Node, &'static str, String),
     /// Lines of `ip`.
     Ip(Node, String),
@@ -80,6 +80,8 @@ pub(crate) enum How {
     Peer(u16, Peer),
     /// One on the client itself; for [`Place::Alone`].
     Here(u16, Peer),
+    /// One on the router; for [`Place::Alone`].
+    OnRouter(u16, Peer),
 }
 
 /// What is true about it.
@@ -167,6 +169,12 @@ impl Row {
     /// Lets `peer` listen on the client itself, on `port`.
     pub(crate) fn here(mut self, port: u16, peer: Peer) -> Self {
         self.how.push(How::Here(port, peer));
+        self
+    }
+
+    /// Lets `peer` listen on the router, on `port`.
+    pub(crate) fn at_router(mut self, port: u16, peer: Peer) -> Self {
+        self.how.push(How::OnRouter(port, peer));
         self
     }
 

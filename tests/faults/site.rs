@@ -214,8 +214,9 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
                 How::Ip(node, lines) => add(*node, &spot.fill(lines)),
                 How::Rule(node, hook, rule) => {
                     let (_, text) = nft.entry(name(*node)).or_insert_with(|| (*node, table()));
-                    if *hook == TRANSLATION && !text.contains(TRANSLATION) {
-                        let kind = "type nat hook prerouting priority -100;";
+                    let translates = TRANSLATIONS.iter().find(|(name, _)| name == hook);
+                    if let Some((_, at)) = translates.filter(|(name, _)| !text.contains(name)) {
+                        let kind = format!("type nat hook {at} priority -100;");
                         writeln!(text, "add chain inet lab {hook} {{ {kind} }}").unwrap();
                     }
                     writeln!(text, "add rule inet lab {hook} {}", spot.fill(rule)).unwrap();
@@ -237,6 +238,10 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
                 How::Here(port, peer) => {
                     let at = SocketAddr::from(([0, 0, 0, 0], *port));
                     lab.inside(Node::Client, || peer.listen(at));
+                }
+                How::OnRouter(port, peer) => {
+                    let at = SocketAddr::from(([0, 0, 0, 0], *port));
+                    lab.inside(Node::Router, || peer.listen(at));
                 }
                 How::Peer(port, peer) => {
                     lab.inside(Node::Server, || peer.listen(SocketAddr::new(SERVER, *port)));
@@ -264,8 +269,8 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
     });
 }
 
-/// The hook of rules that send packets elsewhere; its chain is only there when it is needed.
-const TRANSLATION: &str = "prerouting";
+/// Chains of rules that send packets elsewhere, and their hooks; they are only there when they are needed.
+const TRANSLATIONS: [(&str, &str); 2] = [("prerouting", "prerouting"), ("of-our-own", "output")];
 
 fn table() -> String {
     let chain =

@@ -85,6 +85,9 @@ pub enum LocalRoute {
     /// The address is one of a link (`fe80::1%eth1`) that this host does not have.
     #[strum(serialize = "no interface of that name")]
     NoInterface,
+    /// The address is one of a link, and nothing says of which (`fe80::1` without `%eth0`).
+    #[strum(serialize = "an address of a link needs its interface behind it, as in fe80::1%eth0")]
+    NoScope,
     /// IPv6 is switched off: on all interfaces, in the kernel, or for this program.
     #[strum(serialize = "IPv6 is switched off here")]
     Ipv6Off,
@@ -127,6 +130,9 @@ pub enum SourceFault {
     /// The kernel found no address but one that counts on its own link alone.
     #[strum(serialize = "that address counts on its own link alone, and this host has no other")]
     LinkLocal,
+    /// The kernel asked on the segment before it used the address, and somebody had it already.
+    #[strum(serialize = "another host of its segment has that address too")]
+    Duplicate,
 }
 
 /// The entry of this host's routing table by which a packet leaves.
@@ -242,6 +248,12 @@ pub enum LocalFirewallSign {
     /// A packet that cannot leave this host was answered with a RST.
     #[strum(serialize = "a rule of this host answered with a RST")]
     OwnReset,
+    /// The kernel had no room for it (`ENOBUFS`): what stands between it and the interface dropped it.
+    #[strum(serialize = "a rule or a queue at its network interface drops the packet")]
+    AtInterface,
+    /// Neighbours are not asked for their link addresses, though the kernel wants them to be.
+    #[strum(serialize = "its rules let no neighbour discovery out, ICMPv6 135")]
+    NoSolicitation,
     /// Every SYN was dropped before it left (`TCP_INFO`).
     #[strum(serialize = "no packet left this host")]
     OutputDrop,
@@ -298,6 +310,45 @@ pub enum DropSign {
     /// It came in by another interface than the way to its sender leads out by.
     #[strum(serialize = "its reverse path filter: they come in by another interface")]
     ReversePath,
+    /// A policy forbids it, or wants it to come by a tunnel.
+    #[strum(serialize = "an IPsec policy, which forbids them or wants them to come by a tunnel")]
+    Ipsec,
+}
+
+/// What the hops of a packet show that used up its hop limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CircleSign {
+    /// One device is met again after another.
+    Loop,
+    /// However far a packet may go, it ends at one and the same hop.
+    Shortened {
+        /// The hop behind which no packet gets far, at most; 0 is this host.
+        hop: u8,
+        /// The device there, when it names itself.
+        by: Option<IpAddr>,
+    },
+}
+
+/// A packet that ran out of hops, in one sentence.
+pub(super) fn hops_ran_out(to: IpAddr, by: IpAddr, icmp: Icmp, seen: Option<CircleSign>) -> String {
+    match seen {
+        Some(CircleSign::Loop) => {
+            format!("routing loop: {by} dropped the packet to {to} after too many hops ⟨{icmp}⟩")
+        }
+        Some(CircleSign::Shortened { hop, by: before }) => {
+            let device = before.map_or_else(
+                || format!("the device at hop {hop}"),
+                |before| format!("{before} ⟨hop {hop}⟩"),
+            );
+            format!(
+                "{by} dropped the packet to {to}, whose hop limit {device} had changed to almost nothing ⟨{icmp}⟩"
+            )
+        }
+        None => format!(
+            "{by} dropped the packet to {to} after too many hops: a routing loop, or a device that changes hop limits ⟨{icmp}⟩"
+        ),
+    }
 }
 
 /// What shows that a RST is not the target's.

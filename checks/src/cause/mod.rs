@@ -62,7 +62,7 @@ pub use concern::{Concern, ConcernCode};
 pub use database::DatabaseCause;
 pub use dns::DnsCause;
 pub use facts::{
-    AliasEnd, Because, ChainLink, ClosedHow, DropSign, HostAnswer, Icmp, LinkFault,
+    AliasEnd, Because, ChainLink, CircleSign, ClosedHow, DropSign, HostAnswer, Icmp, LinkFault,
     LocalFirewallSign, LocalRoute, ManyHosts, Millis, NtpProgram, NtpWeakness, Opinion,
     OwnFirewall, Phase, QuietPoller, ResetSign, RouteEntry, SourceFault, SshPart, Transport,
     TunnelLink, span,
@@ -334,7 +334,10 @@ impl Cause {
     pub fn inner(&self) -> Option<&Self> {
         match self {
             Self::Route(RouteCause::VpnNotUsed { because, .. })
-            | Self::Path(PathCause::FailsInsideVpn { because, .. })
+            | Self::Path(
+                PathCause::FailsInsideVpn { because, .. }
+                | PathCause::AcceptedOnTheWay { because, .. },
+            )
             | Self::Dns(DnsCause::DnsTcpOnly { udp: because })
             | Self::Web(WebCause::ProxyUnreachable { because, .. }) => Some(because),
             _ => None,
@@ -347,7 +350,10 @@ impl Cause {
         let mut with = self.clone();
         match &mut with {
             Self::Route(RouteCause::VpnNotUsed { because, .. })
-            | Self::Path(PathCause::FailsInsideVpn { because, .. })
+            | Self::Path(
+                PathCause::FailsInsideVpn { because, .. }
+                | PathCause::AcceptedOnTheWay { because, .. },
+            )
             | Self::Dns(DnsCause::DnsTcpOnly { udp: because })
             | Self::Web(WebCause::ProxyUnreachable { because, .. }) => **because = inner,
             _ => {}
@@ -378,6 +384,18 @@ impl Cause {
                 inner.dropped_here(how)
             }
             (_, Some(inner)) => self.with_inner(inner.dropped_here(how)),
+        }
+    }
+
+    /// The same silence, explained: answers came from an address or port that was not asked.
+    ///
+    /// Any other cause stays what it is.
+    #[must_use]
+    pub fn astray(&self) -> Self {
+        match (self.unheard(), self.inner()) {
+            (None, _) => self.clone(),
+            (Some((to, waited)), None) => PathCause::AnswersAstray { to, waited }.into(),
+            (_, Some(inner)) => self.with_inner(inner.astray()),
         }
     }
 

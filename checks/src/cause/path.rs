@@ -7,8 +7,8 @@ use super::about::{About, Layer, Owner, Plea, Whereabouts};
 use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Passage, RunOn, say};
 use super::{
-    Cause, HostAnswer, Icmp, Millis, Phase, ResetSign, RouteEntry, Transport, dead_path, facts,
-    source_ports, span,
+    Cause, CircleSign, HostAnswer, Icmp, Millis, Phase, ResetSign, RouteEntry, Transport,
+    dead_path, facts, source_ports, span,
 };
 
 /// Causes between this host and the peer, or that look as if they were.
@@ -98,6 +98,31 @@ pub enum PathCause {
         /// Bytes that had arrived.
         received: usize,
     },
+    /// A connection was accepted in the target's name, and not by the target; nothing useful came of it.
+    #[error("{} accepts connections in the target's name; {}", device_at(*.hop, *.by), because.marked())]
+    AcceptedOnTheWay {
+        /// The address and port asked.
+        to: SocketAddr,
+        /// The device at that hop, when it names itself.
+        by: Option<IpAddr>,
+        /// How many hops away it is.
+        hop: u8,
+        /// What became of the connection.
+        because: Box<Cause>,
+    },
+    /// Nothing answers, and what is behind a device that speaks in the target's name is silent.
+    #[error(
+        "no answer; hop {hop} speaks in the target's name, so it translates addresses, and whoever it leads to is silent"
+    )]
+    SilentBehindItsName {
+        /// The address and port asked.
+        to: SocketAddr,
+        /// How many hops away that device is.
+        hop: u8,
+        /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
     /// A packet was rejected in the target's name, and not by the target.
     #[error("rejected in the target's name by {}{}", device_at(*.hop, *.by), said_so(*.icmp))]
     RejectedInItsName {
@@ -120,7 +145,7 @@ pub enum PathCause {
         to: SocketAddr,
         /// The device at that hop, when it names itself.
         by: Option<IpAddr>,
-        /// How many hops away it is.
+        /// How many hops away it is; 0: it is not known, and may be this host.
         hop: u8,
         /// The ICMP message.
         icmp: Icmp,
@@ -152,8 +177,8 @@ pub enum PathCause {
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
-    /// A packet with a full hop limit ran out of it: routers pass it in circles.
-    #[error("routing loop: {by} dropped the packet to {to} after too many hops ⟨{icmp}⟩")]
+    /// A packet with a full hop limit ran out of it: routers pass it in circles, or a device shortens it.
+    #[error("{}", facts::hops_ran_out(*.to, *.by, *.icmp, *.seen))]
     HopLimitExceeded {
         /// The address asked for.
         to: IpAddr,
@@ -161,6 +186,9 @@ pub enum PathCause {
         by: IpAddr,
         /// The ICMP message.
         icmp: Icmp,
+        /// What a look at the hops before it has shown; none: nothing.
+        #[serde(default)]
+        seen: Option<CircleSign>,
     },
     /// No answer; another question to the same host gets further than this port's.
     ///
@@ -335,6 +363,30 @@ pub enum PathCause {
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
+    /// Answers to our SYN arrive, and not from whom was asked: this host knows no such connection, and resets it.
+    #[error(
+        "answers arrive, but from another address or port than was asked, so this host refuses them"
+    )]
+    AnswersAstray {
+        /// The address and port asked.
+        to: SocketAddr,
+        /// How long the answer was waited for.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// Connected, and the peer says the same again and again: what acknowledges it does not arrive there.
+    #[error(
+        "connected, but what we acknowledge does not reach the peer: it sent the same {repeats} more times ⟨{waited}⟩"
+    )]
+    AcknowledgementsLost {
+        /// The address and port asked.
+        to: SocketAddr,
+        /// Segments that came again.
+        repeats: u32,
+        /// How long its answer was waited for.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
     /// Connected, but what the peer sends arrives with a hole that is never filled.
     ///
     /// Full-size packets are too large for a link on the way, and the ICMP
@@ -398,11 +450,15 @@ impl PathCause {
             Self::CutOff { by, .. } | Self::RejectedInItsName { by, .. } => {
                 About::new(Path, network((*by).into()), ALLOW)
             }
-            Self::NobodyBehindItsName { by, .. } => About::new(Path, network((*by).into()), Repair),
-            // Whoever lets a handshake pass and not what follows has a rule about that.
-            Self::Unacknowledged { .. } | Self::AnswersLost { .. } => {
-                About::new(Path, network(Unknown), ALLOW)
+            Self::NobodyBehindItsName { by, .. } | Self::AcceptedOnTheWay { by, .. } => {
+                About::new(Path, network((*by).into()), Repair)
             }
+            Self::SilentBehindItsName { .. } => About::new(Path, network(Unknown), Repair),
+            // Whoever lets a handshake pass and not what follows has a rule about that.
+            Self::Unacknowledged { .. }
+            | Self::AcknowledgementsLost { .. }
+            | Self::AnswersLost { .. } => About::new(Path, network(Unknown), ALLOW),
+            Self::AnswersAstray { .. } => About::new(Path, network(Unknown), Repair),
             Self::TargetRejected { .. } | Self::PortSilentOnSegment { .. } => {
                 About::new(Path, FarSide, ALLOW)
             }
@@ -468,8 +524,11 @@ impl PathCause {
             Self::CutOff { .. } | Self::RejectedInItsName { .. } => {
                 say(format!("allow {}; a device there answers in the target's name", rule()))
             }
-            Self::NobodyBehindItsName { .. } => say(
-                "see where it forwards this port to (NAT, load balancer): correct that address, or start the machine behind it",
+            Self::AcceptedOnTheWay { .. } => say(
+                "see where it leads this port to (proxy, load balancer, firewall that answers handshakes): start the machine behind it, or let this flow pass untouched",
+            ),
+            Self::NobodyBehindItsName { .. } | Self::SilentBehindItsName { .. } => say(
+                "see where it forwards this port to (NAT, load balancer; this host's own rules too): correct that address, or start the machine behind it",
             ),
             Self::TargetRejected { .. } | Self::PortSilentOnSegment { .. } => {
                 let allow = say(format!("allow {} in its own firewall", rule()));
@@ -486,6 +545,20 @@ impl PathCause {
                 "allow {}, and its answers; if it is allowed, see that the host is up",
                 rule()
             )),
+            Self::AnswersAstray { .. } => say(format!(
+                "have the answers come from {}: a translation of addresses (NAT) works one way only, as where hairpin NAT is missing, or they go round the device that translates",
+                passage.target
+            )),
+            Self::AcknowledgementsLost { .. } => say(format!(
+                "let all packets of a connection pass, those without data too: {}",
+                rule()
+            )),
+            Self::HopLimitExceeded { seen: Some(CircleSign::Shortened { .. }), .. } => say(
+                "have that device leave the hop limit (TTL) of packets alone, or set it to 64: a rule of its firewall or of its load balancer changes it",
+            ),
+            Self::HopLimitExceeded { seen: None, .. } => say(
+                "look for a routing loop behind it (a route is missing there, or points back), or for a device before it that changes the hop limit (TTL)",
+            ),
             Self::HopLimitExceeded { .. } => {
                 say("repair the routing loop: a route is missing there, or points back")
             }
@@ -583,6 +656,9 @@ fn place_of_reset(hop: u8, by: Option<IpAddr>) -> String {
 
 /// "10.9.0.1 (hop 2)", of [`Cause::CutOff`].
 fn device_at(hop: u8, by: Option<IpAddr>) -> String {
+    if hop == 0 {
+        return "somebody who translates addresses".to_owned();
+    }
     by.map_or_else(
         || format!("a device at hop {hop}, which names itself to nobody"),
         |by| format!("{by} ⟨hop {hop}⟩"),

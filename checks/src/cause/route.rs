@@ -33,7 +33,7 @@ pub enum RouteCause {
         rule: String,
     },
     /// What was given is no address of a host, but of many.
-    #[error("{to} is no host's address: {how}")]
+    #[error("{to} is {how}, not one host's address")]
     NotAHost {
         /// The address.
         to: IpAddr,
@@ -224,6 +224,10 @@ impl RouteCause {
             Self::NoRoute { route: LocalRoute::Ipv6Off, .. } => say("switch IPv6 on: ")
                 .here("sysctl -w net.ipv6.conf.all.disable_ipv6=0")
                 .then(" (the kernel's own word for it is ipv6.disable=1 on its command line); or ask the target by its IPv4 address"),
+            Self::NoRoute { route: LocalRoute::NoScope, .. } => {
+                say("write the interface behind it that leads to its link: ")
+                    .here("ip -brief link show")
+            }
             Self::NoRoute { to, .. } => {
                 say("").here(format!("ip route get {to}")).then("; add the route or the gateway")
             }
@@ -296,6 +300,14 @@ impl RouteCause {
                 "start the VPN's client on this host, and read its log: TCP 443 to {vpn} is all it needs of a firewall; then: "
             ))
             .here(format!("ip -brief link; ip route get {to}")),
+            Self::LocalFirewall { how: LocalFirewallSign::NoSolicitation, .. } => {
+                say("let neighbour discovery out and its answers in (ICMPv6 135 and 136), in this host's own rules: ")
+                    .here("nft list ruleset; firewall-cmd --list-all")
+            }
+            Self::LocalFirewall { how: LocalFirewallSign::AtInterface, .. } => {
+                say("look at what stands at the interface, as no other rule shows it: ")
+                    .here("nft list ruleset netdev; tc -s qdisc show; tc filter show dev eth0 egress")
+            }
             Self::LocalFirewall { .. } => say(format!(
                 "allow {} in this host's own rules: ",
                 passage.rule(self.about().owner)
@@ -318,6 +330,14 @@ impl RouteCause {
             .here(format!("ip route get {}", to.ip()))
             .then("), or ")
             .here("sysctl net.ipv4.conf.all.rp_filter=2"),
+            Self::ReplyDroppedHere { how: DropSign::Ipsec, .. } => {
+                say("bring the tunnel up that the policy wants, or take the policy away: ")
+                    .here("ip xfrm policy; ip xfrm state; grep XfrmIn /proc/net/xfrm_stat")
+            }
+            Self::SourceUnusable { from, how: SourceFault::Duplicate, .. } => say(format!(
+                "give one of the two another address than {from}; who has it, and what this host thinks of it: "
+            ))
+            .here("ip -6 address show dadfailed"),
             Self::SourceUnusable { from, how: SourceFault::LinkLocal, .. } => {
                 say("give this host an address that others can answer to: ")
                     .here("ip -brief address")

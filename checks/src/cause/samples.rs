@@ -91,6 +91,7 @@ fn values() -> Vec<Value> {
         json!("udp"),
         json!("blackhole"),
         json!("broadcast"),
+        json!("loop"),
         json!("own-reject"),
         json!("not-ours"),
         json!("no-carrier"),

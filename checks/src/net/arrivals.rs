@@ -39,6 +39,9 @@ pub enum Arrivals {
     Some,
     /// Each time as many die here as questions were asked.
     All(DropSign),
+    /// Each time this host refuses as many as questions were asked, since nobody here waits for them: they
+    /// come from another address or port than was asked.
+    Astray,
 }
 
 /// Asks all of `questions` again, several times, and watches what this host drops.
@@ -67,8 +70,7 @@ async fn watch(
     windows: &mut Vec<ArrivalRound>,
 ) -> Option<Arrivals> {
     let is_v4 = questions.iter().all(|question| question.to.is_ipv4());
-    let read =
-        || if is_v4 { Counters::read_v4() } else { Counters::of_v6(&table("/proc/net/snmp6")?) };
+    let read = || Counters::read(is_v4);
     for _ in 0..ROUNDS {
         let Some(before) = read() else { return Some(Arrivals::Nothing) };
         let wait = deadline.within(WINDOW);
@@ -76,8 +78,8 @@ async fn watch(
         wait.pass().await;
         let Some(now) = read() else { return Some(Arrivals::Nothing) };
         let asked = now.since(before);
-        if asked.dropped < questions.len() as u64 {
-            return Some(if asked.dropped == 0 { Arrivals::Nothing } else { Arrivals::Some });
+        if asked.died() < questions.len() as u64 {
+            return Some(if asked.died() == 0 { Arrivals::Nothing } else { Arrivals::Some });
         }
         let mut quiet = [Counters::default(); QUIET];
         for window in &mut quiet {
@@ -112,18 +114,24 @@ fn judge(questions: u64, windows: &[ArrivalRound]) -> Arrivals {
     }
     let each =
         |count: fn(&Counters) -> u64| windows.iter().all(|(asked, _)| count(asked) >= questions);
-    match (each(|asked| asked.reverse_path), each(|asked| asked.dropped)) {
-        (true, _) => Arrivals::All(DropSign::ReversePath),
-        // What comes back are our own packets.
-        (false, true) if each(|asked| asked.martian) => Arrivals::Nothing,
-        (false, true) => Arrivals::All(DropSign::Rule),
-        (false, false) => Arrivals::Some,
+    if each(|asked| asked.reverse_path) {
+        Arrivals::All(DropSign::ReversePath)
+    } else if each(|asked| asked.forbidden) {
+        Arrivals::All(DropSign::Ipsec)
+    } else if each(|asked| asked.dropped) {
+        // What comes back may be our own packets.
+        let is_ours = each(|asked| asked.martian);
+        if is_ours { Arrivals::Nothing } else { Arrivals::All(DropSign::Rule) }
+    } else if each(|asked| asked.refused) {
+        Arrivals::Astray
+    } else {
+        Arrivals::Some
     }
 }
 
 /// Is more dropped without a question than the windows behind one may hold?
 fn is_noisy(windows: &[ArrivalRound]) -> bool {
-    let noisy = windows.iter().flat_map(|(_, quiet)| quiet).filter(|quiet| quiet.dropped > 0);
+    let noisy = windows.iter().flat_map(|(_, quiet)| quiet).filter(|quiet| quiet.died() > 0);
     noisy.count() > if windows.len() > ROUNDS { NOISE_OF_BOTH } else { NOISE }
 }
 
@@ -137,14 +145,32 @@ struct Counters {
     /// Because their sender's address cannot be right where they came in: with those of the line before, packets of ours
     /// that a router sends back to a host that forwards. The whole machine's, beyond this network namespace.
     martian: u64,
+    /// Because a policy of `IPsec` forbids them, or wants them to come by a tunnel.
+    forbidden: u64,
+    /// With a RST, because they belong to no connection of this host.
+    refused: u64,
 }
 
 impl Counters {
-    fn read_v4() -> Option<Self> {
-        let martian =
-            table("/proc/net/stat/rt_cache").map_or(0, |table| of_all_processors(&table, MARTIAN));
-        let counters = Self::of_v4(&table("/proc/net/snmp")?, &table("/proc/net/netstat")?)?;
-        Some(Self { martian, ..counters })
+    /// Those of one family, and what is counted for both together.
+    fn read(is_v4: bool) -> Option<Self> {
+        let snmp = table("/proc/net/snmp")?;
+        let counters = if is_v4 {
+            let martian = table("/proc/net/stat/rt_cache")
+                .map_or(0, |table| of_all_processors(&table, MARTIAN));
+            Self { martian, ..Self::of_v4(&snmp, &table("/proc/net/netstat")?)? }
+        } else {
+            Self::of_v6(&table("/proc/net/snmp6")?)?
+        };
+        // A kernel without IPsec has no such table.
+        let forbidden = table("/proc/net/xfrm_stat").map_or(0, |table| forbidden(&table));
+        let refused = in_group(&snmp, "Tcp:", "OutRsts").unwrap_or_default();
+        Some(Self { forbidden, refused, ..counters })
+    }
+
+    /// All that came to nothing here.
+    fn died(self) -> u64 {
+        self.dropped + self.forbidden + self.refused
     }
 
     /// Two lines a group: the names, then the numbers.
@@ -156,7 +182,7 @@ impl Counters {
         Some(Self {
             dropped: ip("InReceives")?.saturating_sub(accounted),
             reverse_path: in_group(netstat, "TcpExt:", "IPReversePathFilter").unwrap_or_default(),
-            martian: 0,
+            ..Self::default()
         })
     }
 
@@ -184,8 +210,19 @@ impl Counters {
             dropped: self.dropped.saturating_sub(before.dropped),
             reverse_path: self.reverse_path.saturating_sub(before.reverse_path),
             martian: self.martian.saturating_sub(before.martian),
+            forbidden: self.forbidden.saturating_sub(before.forbidden),
+            refused: self.refused.saturating_sub(before.refused),
         }
     }
+}
+
+/// Packets that a policy of `IPsec` would not let in.
+fn forbidden(table: &str) -> u64 {
+    let of = |line: &str| {
+        let (name, count) = line.split_once(char::is_whitespace)?;
+        FORBIDDEN.contains(&name).then(|| count.trim().parse::<u64>().ok())?
+    };
+    table.lines().filter_map(of).sum()
 }
 
 fn in_group(table: &str, group: &str, name: &str) -> Option<u64> {
@@ -209,6 +246,8 @@ fn table(path: &str) -> Option<String> {
 
 /// The column of packets whose sender's address cannot be right.
 const MARTIAN: &str = "in_martian_src";
+/// The counters of packets that were forbidden, that came without the tunnel they should have come by, or by another.
+const FORBIDDEN: [&str; 3] = ["XfrmInPolBlock", "XfrmInNoPols", "XfrmInTmplMismatch"];
 /// How often is asked.
 const ROUNDS: usize = 5;
 /// Windows after each question in which nothing is asked.
@@ -250,7 +289,7 @@ TcpExt: 0 7
 
     #[test]
     fn what_was_received_and_is_nowhere_else_was_dropped() {
-        let expected = Counters { dropped: 14, reverse_path: 7, martian: 0 };
+        let expected = Counters { reverse_path: 7, ..dropped(14) };
         assert_eq!(Counters::of_v4(SNMP, NETSTAT), Some(expected));
         let v6 =
             "Ip6InReceives                   \t90\nIp6InDelivers      \t80\nIp6InNoRoutes \t4\n";
@@ -262,7 +301,7 @@ TcpExt: 0 7
         let table = "entries in_hit in_martian_src out\n0e 01 0000000a 0\n00 00 00000002 0\n";
         assert_eq!(of_all_processors(table, MARTIAN), 12);
         assert_eq!(of_all_processors("entries\n0e\n", MARTIAN), 0);
-        let returned = Counters { dropped: 2, reverse_path: 0, martian: 2 };
+        let returned = Counters { martian: 2, ..dropped(2) };
         let mut windows = vec![(returned, [Counters::default(); QUIET]); ROUNDS];
         assert_eq!(judge(2, &windows), Arrivals::Nothing);
         // Those of another network namespace come now and then.
@@ -279,7 +318,7 @@ TcpExt: 0 7
 
     #[test]
     fn this_host_has_them() {
-        assert!(Counters::read_v4().is_some());
+        assert!(Counters::read(true).is_some());
     }
 
     #[test]
@@ -290,9 +329,20 @@ TcpExt: 0 7
 
     #[test]
     fn the_reverse_path_filter_is_named_when_it_counts_each() {
-        let filtered = Counters { dropped: 2, reverse_path: 2, martian: 2 };
+        let filtered = Counters { reverse_path: 2, martian: 2, ..dropped(2) };
         let windows = vec![(filtered, [Counters::default(); QUIET]); ROUNDS];
         assert_eq!(judge(2, &windows), Arrivals::All(DropSign::ReversePath));
+    }
+
+    #[test]
+    fn what_ipsec_forbids_and_what_nobody_waits_for_are_told_apart() {
+        let table = "XfrmInError \t3\nXfrmInNoPols 2\nXfrmInPolBlock          \t5\n";
+        assert_eq!(forbidden(table), 7);
+        let told = |asked| judge(2, &vec![(asked, [Counters::default(); QUIET]); ROUNDS]);
+        let none = Counters::default();
+        assert_eq!(told(Counters { forbidden: 2, ..none }), Arrivals::All(DropSign::Ipsec));
+        assert_eq!(told(Counters { refused: 2, ..none }), Arrivals::Astray);
+        assert_eq!(told(Counters { refused: 1, ..dropped(1) }), Arrivals::Some);
     }
 
     #[test]

@@ -11,6 +11,9 @@ pub(super) fn no_route(to: SocketAddr, error: &io::Error) -> Cause {
         Some(libc::ENETUNREACH) => LocalRoute::Missing,
         Some(libc::EHOSTUNREACH) => LocalRoute::Unreachable,
         Some(libc::EACCES) => LocalRoute::Prohibit,
+        Some(libc::EINVAL) if matches!(to, SocketAddr::V6(to) if to.ip().is_unicast_link_local() && to.scope_id() == 0) => {
+            LocalRoute::NoScope
+        }
         Some(libc::EINVAL) => LocalRoute::Blackhole,
         Some(libc::EADDRNOTAVAIL) if to.is_ipv6() && is_ipv6_off() => LocalRoute::Ipv6Off,
         // An address of ours that cannot be used is told before: only a port is left to be found.

@@ -10,8 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::link::{FALLBACKS, Link, Tunnel, links};
-use super::neighbour::set_by_hand;
+use super::link::{FALLBACKS, Link, Tunnel, links, taken_by_another};
+use super::neighbour::{is_given_up, set_by_hand};
 use super::route::{entry_for, for_many, is_here};
 use super::rule::holding_back;
 use crate::cause::{
@@ -57,12 +57,13 @@ pub(crate) fn hindrance(
             Some(RouteCause::HopLimitTooLow { to, by, limit }.into())
         }
         // Without a carrier nobody is asked for a link address, or asked in vain.
-        Cause::Route(
-            RouteCause::LocalFirewall { how: LocalFirewallSign::OutputDrop, .. }
-            | RouteCause::GatewaySilent { .. }
-            | RouteCause::RouteOnLink { .. },
-        )
-        | Cause::Path(PathCause::NoNeighbour { .. }) => link_down(to.ip(), from),
+        Cause::Route(RouteCause::LocalFirewall { how: LocalFirewallSign::OutputDrop, .. }) => {
+            link_down(to.ip(), from)
+        }
+        Cause::Route(RouteCause::GatewaySilent { .. } | RouteCause::RouteOnLink { .. })
+        | Cause::Path(PathCause::NoNeighbour { .. }) => {
+            link_down(to.ip(), from).or_else(|| asks_nobody(to, from))
+        }
         Cause::Path(PathCause::PathRejected { .. } | PathCause::NetUnreachable { .. }) => {
             own_link_only(to.ip(), from?)
         }
@@ -138,7 +139,44 @@ fn own_link_only(to: IpAddr, from: IpAddr) -> Option<Cause> {
     };
     let how = SourceFault::LinkLocal;
     let is_needless = !is_of_a_link(from) || is_of_a_link(to) || to.is_loopback();
-    (!is_needless).then(|| RouteCause::SourceUnusable { from, to, how }.into())
+    if is_needless {
+        return None;
+    }
+    let taken = if to.is_ipv6() { taken_by_another() } else { None };
+    Some(match taken {
+        Some(from) => RouteCause::SourceUnusable { from, to, how: SourceFault::Duplicate }.into(),
+        None => RouteCause::SourceUnusable { from, to, how }.into(),
+    })
+}
+
+/// Is no IPv6 neighbour asked for its link address, since a rule of this host's own drops the questions?
+///
+/// A packet to a neighbour that was given up has the kernel ask at once, and count that it asked; it does not count
+/// what is dropped before it leaves.
+fn asks_nobody(to: SocketAddr, from: Option<IpAddr>) -> Option<Cause> {
+    if to.is_ipv4() {
+        return None;
+    }
+    let entry = entry_for(to.ip(), from)?;
+    let neighbour = entry.via.unwrap_or(to.ip());
+    let is_given_up = || is_given_up(neighbour, &entry.interface);
+    let before = is_given_up().then(questions_asked)??;
+    let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP)).ok()?;
+    socket.set_nonblocking(true).ok()?;
+    socket.connect(&to.into()).ok()?;
+    let _waits_for_the_neighbour = socket.send(&[]);
+    // Else it was another packet that had the kernel ask, a moment ago.
+    let is_asked_anew = !is_given_up();
+    let how = LocalFirewallSign::NoSolicitation;
+    (is_asked_anew && questions_asked()? == before)
+        .then(|| RouteCause::LocalFirewall { to, how }.into())
+}
+
+/// How often this host has asked for the link address of an IPv6 neighbour.
+fn questions_asked() -> Option<u64> {
+    let counters = std::fs::read_to_string("/proc/net/snmp6").ok()?;
+    let count = counters.lines().find_map(|line| line.strip_prefix("Icmp6OutNeighborSolicits"))?;
+    count.trim().parse().ok()
 }
 
 /// Are packets for the peer that was not heard held back, as a policy of `IPsec` wants a tunnel for them that is not up?
@@ -249,7 +287,7 @@ mod tests {
     fn a_loop_is_not_taken_for_our_own_hop_limit() {
         let (to, by) = ([127, 0, 0, 9].into(), [10, 9, 0, 1].into());
         let icmp = Icmp::V4 { kind: 11, code: 0 };
-        let looped = Cause::Path(PathCause::HopLimitExceeded { to, by, icmp });
+        let looped = Cause::Path(PathCause::HopLimitExceeded { to, by, icmp, seen: None });
         assert_eq!(hindrance(&looped, SocketAddr::new(to, 9), None, Transport::Udp), None);
         assert!(own_hop_limit(to).is_some_and(|limit| limit >= FEWEST));
         assert!(own_hop_limit("::1".parse().unwrap()).is_some_and(|limit| limit >= FEWEST));

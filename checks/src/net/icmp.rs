@@ -105,7 +105,9 @@ impl Refusal {
                 Cause::Path(PathCause::HostUnreachable { to: to.ip(), by, icmp, beside: 0 })
             }
             Meaning::NoRoute => Cause::Path(PathCause::NetUnreachable { to: to.ip(), by, icmp }),
-            Meaning::HopLimit => Cause::Path(PathCause::HopLimitExceeded { to: to.ip(), by, icmp }),
+            Meaning::HopLimit => {
+                Cause::Path(PathCause::HopLimitExceeded { to: to.ip(), by, icmp, seen: None })
+            }
             _ => Cause::Path(PathCause::PathRejected { to, by, icmp }),
         }
     }
@@ -289,7 +291,7 @@ mod tests {
         let icmp = refusal.icmp;
         assert_eq!(
             cause,
-            Cause::Path(PathCause::HopLimitExceeded { to: to.ip(), by: ROUTER, icmp })
+            Cause::Path(PathCause::HopLimitExceeded { to: to.ip(), by: ROUTER, icmp, seen: None })
         );
     }
 

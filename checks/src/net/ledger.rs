@@ -50,6 +50,8 @@ struct KeptConnection {
     info: Option<TcpInfo>,
     sent: u64,
     received: u64,
+    /// Segments that had come when something new did last.
+    came_by_then: u32,
     /// The first bytes that were sent, and no others if there were more than [`FIRST_WORDS`].
     first_words: Vec<u8>,
     /// The first bytes that came, [`HEAD`] at most.
@@ -67,6 +69,8 @@ pub(crate) struct ConnectionAccount {
     pub(crate) sent: u64,
     /// Bytes that came.
     pub(crate) received: u64,
+    /// Segments that came after the last of these bytes.
+    pub(crate) later: u32,
     /// The last that the peer said or did, as a reader calls it: "its greeting".
     pub(crate) came: Option<&'static str>,
     /// What it was asked last: "EHLO".
@@ -89,7 +93,8 @@ impl Ledger {
         let stream = Arc::new(stream);
         let socket = Arc::downgrade(&stream);
         let mut book = self.book();
-        book.last = KeptConnection { socket, ..KeptConnection::default() };
+        let came_by_then = sys::tcp_info(&*stream).map_or(0, |info| info.came);
+        book.last = KeptConnection { socket, came_by_then, ..KeptConnection::default() };
         book.is_heard = true;
         drop(book);
         Watched::new(SharedConnection(stream), self.clone())
@@ -200,8 +205,10 @@ impl Ledger {
     /// How far the last connection got; `None`: there was none, or it is still on.
     pub(super) fn account(&self) -> Option<ConnectionAccount> {
         let book = self.book();
-        let &KeptConnection { info, sent, received, came, asked, .. } = &book.last;
-        Some(ConnectionAccount { sent, received, came, asked, info: info? })
+        let &KeptConnection { info, sent, received, came_by_then, came, asked, .. } = &book.last;
+        let info = info?;
+        let later = info.came.saturating_sub(came_by_then);
+        Some(ConnectionAccount { sent, received, later, came, asked, info })
     }
 
     /// What was sent on the last connection, if that is not long.
@@ -291,6 +298,8 @@ impl Observer<SharedConnection> for Ledger {
             let mut book = self.book();
             let last = &mut book.last;
             last.received += bytes.len() as u64;
+            let info = last.socket.upgrade().and_then(|socket| sys::tcp_info(&*socket));
+            last.came_by_then = info.map_or(last.came_by_then, |info| info.came);
             let room = HEAD.saturating_sub(last.head.len());
             last.head.extend(bytes.iter().take(room));
         }

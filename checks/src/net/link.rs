@@ -5,6 +5,8 @@
 //! Reference: `rtnetlink(7)`, `RTM_GETLINK`; `linux/if_link.h` for `IFLA_LINKINFO`,
 //! `linux/if_arp.h` for what kind of hardware an interface says it is.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use super::netlink::{HEADER, attributes, dump};
 
 /// An interface of this host.
@@ -90,6 +92,23 @@ fn text(value: &[u8]) -> String {
     crate::wire::printable(&String::from_utf8_lossy(value))
 }
 
+/// An IPv6 address of this host, beside those of a link, that another host of its segment had already.
+pub(super) fn taken_by_another() -> Option<IpAddr> {
+    let mut body = [0; ADDRESS_HEADERS - HEADER];
+    body[0] = u8::try_from(libc::AF_INET6).unwrap_or_default();
+    let taken = dump(libc::RTM_GETADDR, &body, libc::RTM_NEWADDR, |message| {
+        let [_, _, flags, _] = *message.get(HEADER..)?.first_chunk()?;
+        if u32::from(flags) & libc::IFA_F_DADFAILED == 0 {
+            return None;
+        }
+        let mut told = attributes(message.get(ADDRESS_HEADERS..)?);
+        let (_, octets) = told.find(|(kind, _)| *kind == libc::IFA_ADDRESS)?;
+        let address = Ipv6Addr::from(*octets.first_chunk::<16>()?);
+        (!address.is_unicast_link_local()).then_some(IpAddr::V6(address))
+    })?;
+    taken.first().copied()
+}
+
 /// As `ip -details link` names them; the clients of most SSL VPNs make one of kind `tun`.
 const TUNNEL_KINDS: [&str; 13] = [
     "tun",
@@ -120,6 +139,8 @@ const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
 /// Bytes of `nlmsghdr` and `ifinfomsg`.
 const HEADERS: usize = HEADER + 16;
+/// Bytes of `nlmsghdr` and `ifaddrmsg`.
+const ADDRESS_HEADERS: usize = HEADER + 8;
 
 #[cfg(test)]
 mod tests {

@@ -71,6 +71,16 @@ pub(crate) fn set_by_hand(of: IpAddr, interface: &str) -> Option<String> {
     (entry.state == NeighbourState::ByHand && !octets.is_empty()).then(|| octets.join(":"))
 }
 
+/// Has the kernel given this neighbour up, and asks no more until the next packet?
+pub(crate) fn is_given_up(of: IpAddr, interface: &str) -> bool {
+    let index = if_nametoindex(interface).ok();
+    let is_it = |entry: &NeighbourEntry| {
+        entry.of == of && index.is_none_or(|index| entry.interface == index)
+    };
+    let table = table(of).unwrap_or_default();
+    table.iter().any(|entry| is_it(entry) && entry.state == NeighbourState::Failed)
+}
+
 /// A router that answers for others (proxy ARP) has one link address for all of them; its own is
 /// known wherever anything is routed.
 fn is_no_router(own: &NeighbourEntry, table: &[NeighbourEntry]) -> bool {

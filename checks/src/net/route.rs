@@ -15,6 +15,10 @@ use crate::cause::{Cause, ManyHosts, Millis, PathCause, RouteCause, RouteEntry};
 /// The entry by which a packet to `to` leaves, `from` that address of ours; `None` when there is none, or the kernel does not tell.
 pub(crate) fn entry_for(to: IpAddr, from: Option<IpAddr>) -> Option<RouteEntry> {
     let next = FoundRoute::read(&ask(to, from, 0)?)?;
+    // Having chosen an address of ours, the kernel looks once more: there may be rules for that one.
+    let from = from.or_else(|| next.from.filter(IpAddr::is_ipv4));
+    let again = from.and_then(|from| FoundRoute::read(&ask(to, Some(from), 0)?));
+    let next = again.unwrap_or(next);
     // A route of several next hops names them all there: only the first answer tells which is taken.
     let entry = ask(to, from, FIB_MATCH).and_then(|answer| FoundRoute::read(&answer));
     let (network, length, is_own) = match entry {
@@ -106,6 +110,8 @@ struct FoundRoute {
     via: Option<IpAddr>,
     interface: Option<u32>,
     is_own: bool,
+    /// The address of ours that the kernel would choose.
+    from: Option<IpAddr>,
 }
 
 impl FoundRoute {
@@ -123,11 +129,13 @@ impl FoundRoute {
             via: None,
             interface: None,
             is_own: [libc::RTPROT_KERNEL, RTPROT_RA].contains(&protocol),
+            from: None,
         };
         let is_v4 = i32::from(family) == libc::AF_INET;
         for (kind, value) in attributes(answer.get(HEADERS..)?) {
             match kind {
                 libc::RTA_DST => found.network = address(is_v4, value),
+                libc::RTA_PREFSRC => found.from = address(is_v4, value),
                 libc::RTA_GATEWAY => found.via = address(is_v4, value),
                 RTA_VIA => found.via = address(value.len() == 2 + 4, value.get(2..)?),
                 libc::RTA_OIF => {
@@ -229,12 +237,14 @@ mod tests {
         let router = "fe80::1".parse::<Ipv6Addr>().unwrap();
         add(RTA_VIA, &[&10_u16.to_ne_bytes()[..], &router.octets()].concat());
         add(libc::RTA_OIF, &7_u32.to_ne_bytes());
+        add(libc::RTA_PREFSRC, &[10, 2, 0, 7]);
         let expected = FoundRoute {
             network: Some([198, 18, 0, 0].into()),
             length: 15,
             via: Some(router.into()),
             interface: Some(7),
             is_own: false,
+            from: Some([10, 2, 0, 7].into()),
         };
         assert_eq!(FoundRoute::read(&answer), Some(expected));
         for length in 0..answer.len() {

@@ -40,7 +40,8 @@ pub(super) fn holding_back(
     body[0] = u8::try_from(family).unwrap_or_default();
     // They come in the order in which the kernel goes through them.
     let rules = dump(libc::RTM_GETRULE, &body, libc::RTM_NEWRULE, RoutingRule::read)?;
-    rules.into_iter().find(|rule| rule.says(said) && rule.is_for(packet)).map(|rule| rule.text())
+    let says = |rule: &RoutingRule| rule.word().is_some_and(|(_, route)| route == said);
+    rules.into_iter().find(|rule| says(rule) && rule.is_for(packet)).map(|rule| rule.text())
 }
 
 /// One rule, of those kinds that this program can follow.
@@ -84,6 +85,8 @@ impl RoutingRule {
                     let last = u16::from_ne_bytes(*value.get(2..)?.first_chunk()?);
                     rule.ports = Some((first, last));
                 }
+                // Every bit of a port counts, or the rule is one that this cannot follow.
+                FRA_DPORT_MASK if value.iter().all(|byte| [0, u8::MAX].contains(byte)) => {}
                 // What goes out by this host itself "comes in" by its loopback interface.
                 FRA_IIFNAME if value == b"lo\0" => {}
                 // Of no matter to a rule that looks into no table.
@@ -96,11 +99,6 @@ impl RoutingRule {
             }
         }
         Some(rule)
-    }
-
-    /// Does it end with that word?
-    fn says(&self, said: LocalRoute) -> bool {
-        self.word().is_some_and(|(_, route)| route == said)
     }
 
     /// The action as `ip rule` calls it, and as what it looks.
@@ -194,6 +192,7 @@ const FRA_UID_RANGE: u16 = 20;
 const FRA_PROTOCOL: u16 = 21;
 const FRA_IP_PROTO: u16 = 22;
 const FRA_DPORT_RANGE: u16 = 24;
+const FRA_DPORT_MASK: u16 = 29;
 
 #[cfg(test)]
 mod tests {
@@ -229,13 +228,14 @@ mod tests {
                 (FRA_UID_RANGE, &users),
                 (FRA_IP_PROTO, &[6]),
                 (FRA_DPORT_RANGE, &ports),
+                (FRA_DPORT_MASK, &[0, 0]),
                 (FRA_TABLE, &0_u32.to_ne_bytes()),
             ],
         );
         let rule = RoutingRule::read(&bytes).unwrap();
         let text = "100: from all to 10.0.0.0/24 uidrange 0-999 ipproto tcp dport 22-25 prohibit";
         assert_eq!(rule.text(), text);
-        assert!(rule.says(LocalRoute::Prohibit) && !rule.says(LocalRoute::Missing));
+        assert_eq!(rule.word(), Some(("prohibit", LocalRoute::Prohibit)));
         for (to, over, user, is_held) in [
             ("10.0.0.3:22", Transport::Tcp, 7, true),
             ("10.0.0.3:22", Transport::Udp, 7, false),

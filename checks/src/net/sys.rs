@@ -42,6 +42,10 @@ pub(crate) struct TcpInfo {
     pub(crate) window: Option<u32>,
     /// Is our end acknowledged, and theirs still to come?
     pub(crate) is_half_closed: bool,
+    /// Segments that came, repeated ones too; 0 also on kernels that do not count them.
+    pub(crate) came: u32,
+    /// Segments with data that went; 0 also on kernels that do not count them.
+    pub(crate) went: u32,
     /// Is it over without an end that was said: was it reset?
     pub(crate) is_gone: bool,
     /// Segments that arrived behind a hole; 0 also before Linux 5.4, which does not count them.
@@ -75,6 +79,8 @@ pub(crate) fn tcp_info(socket: &impl AsFd) -> Option<TcpInfo> {
         window: (usize::try_from(length).is_ok_and(|length| length >= WINDOW_TOLD))
             .then_some(info.tcpi_snd_wnd),
         is_half_closed: info.tcpi_state == FIN_WAIT_2,
+        came: info.tcpi_segs_in,
+        went: info.tcpi_data_segs_out,
         is_gone: info.tcpi_state == CLOSE,
         out_of_order: info.tcpi_rcv_ooopack,
     })

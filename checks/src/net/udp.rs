@@ -452,6 +452,9 @@ impl Udp {
             Some(libc::EPERM) => {
                 Cause::Route(RouteCause::LocalFirewall { to, how: LocalFirewallSign::NotPermitted })
             }
+            Some(libc::ENOBUFS) => {
+                Cause::Route(RouteCause::LocalFirewall { to, how: LocalFirewallSign::AtInterface })
+            }
             _ if self.hears_others() => return None,
             Some(libc::ECONNREFUSED) if self.echo.is_none() => {
                 Cause::Port(PortCause::PortClosed { to })

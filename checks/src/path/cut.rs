@@ -94,6 +94,22 @@ pub fn judge_cut(trace: &CutTrace, cause: &Cause) -> Cause {
     }
 }
 
+/// The cause when the target's own name says that the target is not there, so late that somebody looked for a link
+/// address in vain: no rule takes that long, and no host looks for itself.
+///
+/// That is whoever translates its address, which may be this host.
+#[must_use]
+pub(crate) fn nobody_behind(cause: &Cause, took: Duration) -> Option<Cause> {
+    match cause {
+        &Cause::Path(PathCause::TargetRejected { to, icmp })
+            if icmp.meaning() == Meaning::HostDown && took >= LOOKED_UP =>
+        {
+            Some(PathCause::NobodyBehindItsName { to, by: None, hop: 0, icmp }.into())
+        }
+        _ => None,
+    }
+}
+
 impl CutTrace {
     /// The trail as a named fact, for a report.
     pub fn note(&self, evidence: &mut Evidence) {
@@ -128,6 +144,9 @@ async fn resetting_hop(
     (1..distance.hops).contains(&nearer).then(|| distance.hops - nearer)
 }
 
+/// A look for a link address takes three seconds, of which another packet may have waited some already; the longest
+/// round trip, by satellite, takes less than one.
+const LOOKED_UP: Duration = Duration::from_millis(1_200);
 /// Visits at most.
 const MOST_VISITS: usize = 16;
 /// Longer than it takes until a word that was not acknowledged is said again.
@@ -155,6 +174,20 @@ mod tests {
         assert!(!is_cut(&Cause::Port(PortCause::PortClosed { to: far }), Transport::Tcp));
         let hung_up = Cause::Talk(TalkCause::HungUp { to: far, phase: Phase::Reply, received: 5 });
         assert!(!is_cut(&hung_up, Transport::Tcp));
+    }
+
+    #[test]
+    fn who_says_late_that_the_target_is_not_there_is_not_the_target() {
+        let to = SocketAddr::from(([10, 0, 0, 3], 161));
+        let rejected = |code| PathCause::TargetRejected { to, icmp: Icmp::V4 { kind: 3, code } };
+        let late = Duration::from_millis(3_060);
+        let named = nobody_behind(&rejected(1).into(), late).unwrap();
+        assert_eq!(
+            named.to_string(),
+            "somebody who translates addresses says in the target's name that the host behind it does not answer (ICMP 3/1, host unreachable)"
+        );
+        assert_eq!(nobody_behind(&rejected(1).into(), Duration::from_millis(3)), None);
+        assert_eq!(nobody_behind(&rejected(10).into(), late), None);
     }
 
     #[test]

@@ -187,11 +187,12 @@ impl ResetTrace {
         mark: u8,
         wait: Deadline,
     ) -> bool {
-        if other.knock == Knock::Echo {
-            let echo = || other.ask(other.terms(), wait);
-            let echoed = <[Knocked; 2]>::from(tokio::join!(echo(), echo()));
-            self.count(&echoed);
-            return echoed.iter().all(|knocked| knocked.left == Some(mark - 1));
+        // An answer that is no segment of TCP says itself how many hops it has left.
+        if other.knock != Knock::Syn {
+            let ask = || other.ask(other.terms(), wait);
+            let answers = <[Knocked; 2]>::from(tokio::join!(ask(), ask()));
+            self.count(&answers);
+            return answers.iter().all(|knocked| knocked.left == Some(mark - 1));
         }
         // The one that must not be heard goes first: what comes later is no later answer.
         let heard = other.ask_marks(&[mark, mark - 1, mark, mark - 1], wait).await;
@@ -275,19 +276,29 @@ fn nearer_than(reached: u8, heard: &[(u8, Knocked)]) -> Option<u8> {
 }
 
 /// Another question that is answered from the distance of the RST: best by an open port, and
-/// by a RST only where nothing else is: it may be of the same sender.
+/// by a RST only where nothing else is: it may be of the same sender. Where no ping may be sent, a closed UDP port
+/// tells as well.
 fn comparable<'a>(others: &[PathQuestion<'a>], signs: &[Knocked]) -> Option<PathQuestion<'a>> {
-    let answered = |is_echo: bool, wanted: KnockReply| {
-        let both = others.iter().zip(signs).filter(|(other, knocked)| match other.knock {
-            Knock::Syn => !is_echo && knocked.heard.is_some_and(|(reply, _)| reply == wanted),
-            Knock::Echo => is_echo && knocked.left.is_some(),
-            Knock::Datagram(_) => false,
-        });
-        both.map(|(other, _)| *other).next()
+    let answered = |fits: fn(PathQuestion<'_>, Knocked, KnockReply) -> bool| {
+        let mut both = others.iter().zip(signs);
+        let fits = |other, knocked: Knocked| {
+            knocked.heard.is_some_and(|(reply, _)| fits(other, knocked, reply))
+        };
+        both.find(|(other, knocked)| fits(**other, **knocked)).map(|(other, _)| *other)
     };
-    answered(false, KnockReply::Answer)
-        .or_else(|| answered(true, KnockReply::Answer))
-        .or_else(|| answered(false, KnockReply::Reset))
+    answered(|other, _, reply| other.knock == Knock::Syn && reply == KnockReply::Answer)
+        .or_else(|| {
+            answered(|other, knocked, _| other.knock == Knock::Echo && knocked.left.is_some())
+        })
+        .or_else(|| {
+            answered(|other, knocked, reply| {
+                let is_datagram = matches!(other.knock, Knock::Datagram(_));
+                is_datagram && knocked.left.is_some() && other.sign_of_life(reply).is_some()
+            })
+        })
+        .or_else(|| {
+            answered(|other, _, reply| other.knock == Knock::Syn && reply == KnockReply::Reset)
+        })
 }
 
 /// Distances tried at once, and those tried when the RST comes from none of them.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use preflight_checks::{Arrivals, Cause, Deadline, Unanswered, examine_arrivals};
+use preflight_checks::{Arrivals, Cause, Deadline, Transport, Unanswered, examine_arrivals};
 
 use crate::run::finding::Found;
 use crate::run::plan::{Action, Plan};
@@ -42,15 +42,23 @@ async fn examine(silences: &[Silence], found: &mut [Option<Found>], deadline: De
     let questions: Vec<Unanswered> =
         silences.iter().map(|silence| silence.question.clone()).collect();
     let arrivals = examine_arrivals(&questions, deadline).await;
-    if let Arrivals::All(how) = arrivals {
+    let explained = |cause: &Cause, is_tcp: bool| match arrivals {
+        Arrivals::All(how) => Some(cause.dropped_here(how)),
+        // Over UDP an answer from elsewhere is listened for.
+        Arrivals::Astray if is_tcp => Some(cause.astray()),
+        _ => None,
+    };
+    if !matches!(arrivals, Arrivals::Nothing | Arrivals::Some) {
         for silence in silences {
             let found = found.get_mut(silence.step).and_then(Option::as_mut);
             let attempt = found.and_then(|found| found.attempts.get_mut(silence.attempt));
             if let Some(attempt) = attempt
                 && let Err(cause) = &attempt.finding.verdict
             {
-                let dropped = cause.dropped_here(how);
-                attempt.finding.revise(dropped);
+                let is_tcp = silence.question.transport == Transport::Tcp;
+                if let Some(explained) = explained(cause, is_tcp) {
+                    attempt.finding.revise(explained);
+                }
             }
         }
     }

@@ -110,6 +110,7 @@ pub(super) fn told(code: &str, fact: &str) -> Option<TextKind> {
         | "schemes"
         | "security_level"
         | "services"
+        | "seen"
         | "sign"
         | "snmp_version"
         | "socket_type"

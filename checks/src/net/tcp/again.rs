@@ -58,8 +58,14 @@ pub(crate) async fn is_reset_from_near(
     stream.take_error().ok().filter(Option::is_none)?;
     // In two packets: who counts them has let the handshake and one more pass.
     let (first, rest) = words.split_at_checked(1)?;
-    stream.try_write(first).ok()?;
-    stream.try_write(rest).ok()?;
+    for part in [first, rest] {
+        match stream.try_write(part) {
+            Ok(_) => {}
+            // On a short way it is there before the rest is said.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Some(true),
+            Err(_) => return None,
+        }
+    }
     let mut bytes = [0; 256];
     while let Some(Ok(())) = wait.bound(stream.readable()).await {
         match stream.try_read(&mut bytes) {

@@ -30,7 +30,7 @@ use crate::evidence::Seen;
 pub(crate) use again::is_reset_from_near;
 pub use hold::HeldConnections;
 pub(crate) use hold::{IdleWords, hold};
-pub(crate) use silence::{doubt, explain, is_bound_to_size};
+pub(crate) use silence::{doubt, explain, is_bound_to_size, is_reset_unheard};
 
 /// A conversation over TCP, plain or inside TLS.
 ///

@@ -32,6 +32,9 @@ pub(crate) async fn explain(ask: &Ask, cause: Cause) -> Cause {
     if let Some(told) = judge(&account, to, waited) {
         return told;
     }
+    if let Some(told) = repeats(&account, to, waited) {
+        return told;
+    }
     let asked = account.asked.map(Into::into);
     let is_begun = matches!(cause, Cause::Talk(TalkCause::Incomplete { .. }));
     let is_silent = matches!(cause, Cause::Talk(TalkCause::Silent { .. }));
@@ -78,12 +81,20 @@ pub(crate) fn is_bound_to_size(ask: &Ask, cause: &Cause) -> Option<bool> {
 pub(crate) fn doubt(ask: &Ask) -> Option<Cause> {
     let account = ask.ledger.account()?;
     let waited = ask.deadline.waited();
-    if account.missing() >= LARGE && account.info.is_gone {
-        let (to, received) =
-            (ask.address(), usize::try_from(account.received).unwrap_or(usize::MAX));
-        return Some(Cause::Talk(TalkCause::Reset { to, phase: Phase::Reply, received }));
+    if is_reset_unheard(ask) {
+        let received = usize::try_from(account.received).unwrap_or(usize::MAX);
+        return Some(Cause::Talk(TalkCause::Reset {
+            to: ask.address(),
+            phase: Phase::Reply,
+            received,
+        }));
     }
     judge(&account, ask.address(), waited).filter(|_| account.info.timeouts >= DOUBTED)
+}
+
+/// Was the last connection reset before its peer had acknowledged what we said, which was large?
+pub(crate) fn is_reset_unheard(ask: &Ask) -> bool {
+    ask.ledger.account().is_some_and(|account| account.missing() >= LARGE && account.info.is_gone)
 }
 
 /// Decides from what the kernel knows alone.
@@ -103,11 +114,25 @@ fn judge(account: &ConnectionAccount, to: SocketAddr, waited: Millis) -> Option<
     is_hole.then_some(Cause::Path(PathCause::MtuBlackHole { to, segments, ours, waited }))
 }
 
+/// The cause when the peer says the same again and again, though we have it and say so.
+///
+/// After the last byte that was new, a peer only acknowledges what we say; where all of that was acknowledged, what it
+/// sends more often than we spoke are repeats, of its words or of its part of the handshake.
+fn repeats(account: &ConnectionAccount, to: SocketAddr, waited: Millis) -> Option<Cause> {
+    let ConnectionAccount { later, info, .. } = account;
+    let is_held_back = info.out_of_order > 0 || account.missing() > 0 || info.is_gone;
+    let repeats = later.saturating_sub(info.went);
+    let is_told = !is_held_back && repeats >= FEWEST_REPEATS;
+    is_told.then_some(PathCause::AcknowledgementsLost { to, repeats, waited }.into())
+}
+
 /// The last that came, in a word.
 fn came(account: &ConnectionAccount) -> Option<&'static str> {
     account.came.or((account.received > 0).then_some("its first bytes"))
 }
 
+/// A peer may also say that it takes more, or that it is still there.
+const FEWEST_REPEATS: u32 = 3;
 /// Repetitions of our last words after which a pass is doubted: three take 1.4 s on a local network.
 const DOUBTED: u8 = 3;
 /// Longer than a busy server takes to answer and to close.
@@ -125,7 +150,7 @@ mod tests {
     const WAITED: Millis = Millis(Duration::from_secs(5));
 
     fn account(sent: u64, info: TcpInfo) -> ConnectionAccount {
-        ConnectionAccount { sent, received: 0, came: None, asked: None, info }
+        ConnectionAccount { sent, received: 0, later: 0, came: None, asked: None, info }
     }
 
     fn verdict(sent: u64, info: TcpInfo) -> Option<Cause> {
@@ -170,6 +195,27 @@ mod tests {
         assert_eq!(verdict(8, info), Some(closed));
         // Before Linux 5.4 nobody tells the window.
         assert_eq!(verdict(8, TcpInfo { window: None, ..info }), None);
+    }
+
+    #[test]
+    fn who_says_the_same_again_and_again_does_not_hear_that_we_have_it() {
+        let to = ([192, 0, 2, 1], 25).into();
+        let told = |later, sent, info| {
+            let account = ConnectionAccount { later, ..account(sent, info) };
+            repeats(&account, to, WAITED)
+        };
+        let info = TcpInfo { bytes_acked: 1, ..TcpInfo::default() };
+        let lost =
+            |repeats| Some(PathCause::AcknowledgementsLost { to, repeats, waited: WAITED }.into());
+        assert_eq!(told(5, 0, info), lost(5));
+        // It is still there, or has acknowledged what we said.
+        assert_eq!(told(2, 0, info), None);
+        let acknowledged = TcpInfo { bytes_acked: 1441, went: 3, ..info };
+        assert_eq!(told(5, 1440, acknowledged), None);
+        assert_eq!(told(7, 1440, acknowledged), lost(4));
+        // That is a hole, and that our own loss.
+        assert_eq!(told(9, 0, TcpInfo { out_of_order: 1, ..info }), None);
+        assert_eq!(told(9, 7, info), None);
     }
 
     #[test]

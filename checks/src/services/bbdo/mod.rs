@@ -25,6 +25,7 @@ use std::time::Duration;
 use crate::cause::{BbdoCause, Cause, Concern, Millis, Phase, TalkCause, TlsCause, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::grpc::{self, Call};
+use crate::net::tcp::is_reset_unheard;
 use crate::net::tls::{self, Client, Proof, Verify, secure_with};
 use crate::net::{Ask, IdleWords, Stream};
 use crate::recognise::{Spoken, recognise};
@@ -377,6 +378,12 @@ impl Probe {
             Err(cause) => Err(cause),
         };
         stream.close().await;
+        // Another opening is smaller, and may pass where this one did not.
+        if let Ok(BbdoAnswer::Closed(cause)) = &answer
+            && is_reset_unheard(ask)
+        {
+            return Err(cause.clone());
+        }
         if answer.is_ok() && !matches!(answer, Ok(BbdoAnswer::Closed(_))) {
             ask.seen.concerns.extend(slowness(waited));
         }
