@@ -31,6 +31,8 @@ const TRAP_PORT: u16 = 162;
 /// Addresses that are looked at; a machine has a handful.
 const MOST_ADDRESSES: usize = 64;
 const MISSING: &str = "where traps are received";
+/// How the lines begin that let somebody in, or that may: another file is not read.
+const TAKES: [&str; 5] = ["auth", "group", "access", "com2sec", "include"];
 
 /// In lower case, as net-snmp compares them.
 pub(super) const CONSTRUCTS: Constructs = Constructs {
@@ -148,13 +150,27 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     facts.traps = Some(TrapReceiver { listens, forwards, redirects, at: At::file(CONF) });
 }
 
-/// Notes what moves traps and is not read.
+/// Notes what moves traps and is not read, and a receiver that takes none: without a word about
+/// access, snmptrapd drops them all.
 fn meet(text: &Text, facts: &mut Facts) {
+    let mut may_take = false;
     for (number, line) in text.lines() {
-        let token = line.split_whitespace().next().unwrap_or_default();
+        let mut words = line.split_whitespace();
+        let token = words.next().unwrap_or_default().to_ascii_lowercase();
         if !token.is_empty() && !token.starts_with(['#', '[']) {
-            CONSTRUCTS.meet(&token.to_ascii_lowercase(), text.at(number), facts);
+            may_take |= match token.as_str() {
+                "disableauthorization" => {
+                    words.next().is_some_and(|word| ["1", "yes", "true"].contains(&word))
+                }
+                token => TAKES.iter().any(|start| token.starts_with(start)),
+            };
+            CONSTRUCTS.meet(&token, text.at(number), facts);
         }
+    }
+    if !may_take {
+        let reason = "snmptrapd drops every trap: nothing says whose it takes \
+                      (authCommunity, authUser, or disableAuthorization yes)";
+        facts.note(At::file(CONF), reason, MISSING);
     }
 }
 

@@ -120,9 +120,30 @@ fn a_list_of_addresses_is_read_in_each_spelling() {
     );
 }
 
+/// As snmptrapd 5.9 warns of it, or does not, of each of these files.
+#[test]
+fn a_receiver_that_takes_no_trap_is_noted() {
+    for (line, takes) in [
+        ("traphandle default /bin/true", false),
+        ("rocommunity public", false),
+        ("createUser a MD5 averylongword", false),
+        ("disableAuthorization on", false),
+        ("disableAuthorization 1", true),
+        ("DisableAuthorization yes", true),
+        ("authUser log a", true),
+        ("authCommunity log,execute,net public", true),
+        ("group g v2c x", true),
+    ] {
+        let facts = facts(&[(CONF, line)]);
+        let is_noted =
+            facts.notes.iter().any(|note| note.reason.starts_with("snmptrapd drops every trap"));
+        assert_eq!(!is_noted, takes, "{line}: {:?}", facts.notes);
+    }
+}
+
 #[test]
 fn an_address_that_hears_no_udp_is_noted() {
-    let facts = facts(&[(CONF, "\nsnmpTrapdAddr tcp:162,udp:162,a/b\n")]);
+    let facts = facts(&[(CONF, "\nsnmpTrapdAddr tcp:162,udp:162,a/b\ndisableAuthorization 1\n")]);
     assert_eq!(listens(&facts), ["*:162 /etc/snmp/snmptrapd.conf:2"]);
     let reasons: Vec<_> = facts.notes.iter().map(|note| note.reason.as_str()).collect();
     assert_eq!(
