@@ -144,15 +144,11 @@ impl<'a> Crossing<'a> {
     /// Nothing came there, or the machine there keeps it out.
     fn not_reached(&self, door: &Door, silence: &Cause) -> FarSideCause {
         let Self { transport, to, .. } = *self;
-        match &door.closed {
-            Some(closed) => {
-                FarSideCause::FarSideClosed { at: to.ip(), because: Box::new(closed.clone()) }
-            }
-            None => {
-                let because = Box::new(silence.clone());
-                FarSideCause::FarSideNotReached { transport, to, because }
-            }
+        if let Some(closed) = &door.closed {
+            return FarSideCause::FarSideClosed { at: to.ip(), because: Box::new(closed.clone()) };
         }
+        let because = Box::new(silence.clone());
+        FarSideCause::FarSideNotReached { transport, to, because }
     }
 
     fn at_the_door(&self) -> impl Iterator<Item = &'a Arrival> {
