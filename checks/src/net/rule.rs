@@ -153,10 +153,9 @@ impl RoutingRule {
             };
             let _never_fails = write!(text, " ipproto {name}");
         }
-        match self.ports {
-            Some((first, last)) if first == last => text += &format!(" dport {first}"),
-            Some((first, last)) => text += &format!(" dport {first}-{last}"),
-            None => {}
+        if let Some((first, last)) = self.ports {
+            let ports = if first == last { first.to_string() } else { format!("{first}-{last}") };
+            let _never_fails = write!(text, " dport {ports}");
         }
         text + " " + self.word().map_or("", |(word, _)| word)
     }
