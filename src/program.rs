@@ -165,7 +165,7 @@ async fn ask(
     };
     let mut cut_off = pin!(cut_off);
     let manner = preflight_checks::Manner {
-        scale: job.settings.scale,
+        scale: job.settings.tuned.timeout,
         trace: job.settings.trace,
         files: limits::files(),
         rate: job.settings.rate.unwrap_or(preflight_checks::RATE),

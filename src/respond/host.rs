@@ -258,7 +258,7 @@ async fn flows_towards(job: &Job, role: Role, address: IpAddr, doors: &[Door]) -
     // It knows the others already, or asks for none of them.
     plan.steps.retain(|step| doors.iter().any(|door| door.flows.contains(&step.flow)));
     let manner = Manner {
-        scale: job.settings.scale,
+        scale: job.settings.tuned.timeout,
         trace: job.settings.trace,
         files: limits::files(),
         rate: job.settings.rate.unwrap_or(preflight_checks::RATE),

@@ -138,12 +138,8 @@ pub(crate) fn flows_format(format: Format) -> Option<flows::FlowsFormat> {
         Format::Json => Some(flows::FlowsFormat::Json),
         Format::Markdown => Some(flows::FlowsFormat::Markdown),
         Format::Csv => Some(flows::FlowsFormat::Csv),
-        Format::Html
-        | Format::Wide
-        | Format::Ndjson
-        | Format::Junit
-        | Format::Openmetrics
-        | Format::Centreon => None,
+        // A page for a reader of a run, or of a program that reads runs.
+        _ => None,
     }
 }
 

@@ -14,7 +14,6 @@ use crate::cli::{AgainArgs, RunArgs, TuningArgs};
 use crate::run::plan::{InstallPhase, Settings};
 use crate::run::watch::Patience;
 use crate::site::amount::{check_factor, parse_duration};
-use crate::site::file::Platform;
 use crate::site::mistake::MistakeCode;
 use crate::site::{Custom, local};
 
@@ -50,12 +49,19 @@ pub(super) fn settings(
             None => (text.clone(), None),
         })
         .collect();
-    let skipped = skip.iter().map(|(glob, _)| ("--skip", glob));
-    let globs = tuning.only.iter().map(|glob| ("--only", glob)).chain(skipped);
-    let globs = globs.chain(tuning.optional.iter().map(|glob| ("--optional", glob)));
-    let globs = globs.chain(tuning.require.iter().map(|glob| ("--require", glob)));
-    let until = tuning.until_installed.iter().map(|glob| ("--until-installed", glob));
-    for (flag, glob) in globs.chain(until) {
+    let mut tuned = platform.map(|platform| platform.tuned.clone()).unwrap_or_default();
+    let TuningArgs { only, optional, require, until_installed, .. } = tuning;
+    let mut globs: Vec<(&str, &String)> = only.iter().map(|glob| ("--only", glob)).collect();
+    globs.extend(skip.iter().map(|(glob, _)| ("--skip", glob)));
+    for (flag, given, all) in [
+        ("--optional", optional, &mut tuned.optional),
+        ("--require", require, &mut tuned.require),
+        ("--until-installed", until_installed, &mut tuned.until_installed),
+    ] {
+        globs.extend(given.iter().map(|glob| (flag, glob)));
+        all.extend(given.iter().map(|glob| Spanned::new(0..0, glob.clone())));
+    }
+    for (flag, glob) in globs {
         let known = catalogue.flows.iter().map(|flow| flow.id.get_ref().clone());
         let custom = customs.iter().map(|custom| format!("custom.{}", custom.name));
         let mistakes = MistakeCode::iter().map(|code| format!("config.{}", <&str>::from(code)));
@@ -66,20 +72,18 @@ pub(super) fn settings(
     let of_file = |part: &Part| part.machine.skip().collect::<Vec<_>>();
     let said = part.map(|part| part.file.groups().collect::<Vec<_>>());
     let groups = args.group.iter().cloned().chain(said.unwrap_or_default()).collect();
-    let with_files = |flags: &[String], of_file: fn(&Platform) -> &[Spanned<String>]| {
-        let of_file = platform.map(of_file).unwrap_or_default();
-        flags.iter().chain(of_file.iter().map(Spanned::get_ref)).cloned().collect()
-    };
+    if let Some(text) = &tuning.max_offset {
+        tuned.max_offset = parse_duration(text).map_err(|reason| bad("--max-offset", reason))?;
+    }
+    if let Some(text) = &tuning.timeout {
+        tuned.timeout = factor(text)?;
+    }
     Ok(Settings {
         phase,
-        max_offset: max_offset(tuning, platform)?,
         only: tuning.only.clone(),
         skip: skip.into_iter().chain(part.map(of_file).unwrap_or_default()).collect(),
         groups,
-        optional: with_files(&tuning.optional, |platform| &platform.optional),
-        require: with_files(&tuning.require, |platform| &platform.require),
-        until_installed: with_files(&tuning.until_installed, |platform| &platform.until_installed),
-        scale: scale(tuning, platform)?,
+        tuned,
         rate: tuning.rate.as_deref().map(rate).transpose()?,
         strict: tuning.strict,
         trace: !tuning.no_trace,
@@ -141,20 +145,6 @@ pub(crate) fn stand_in(text: &str) -> Result<(&'static Service, u16), SettingsEr
     port.filter(|port| *port != 0)
         .map(|port| (service, port))
         .ok_or_else(|| bad("--device", format!("{} names no port", quoted(text))))
-}
-
-fn max_offset(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<Duration, SettingsError> {
-    const USUAL: Duration = Duration::from_millis(500);
-    let said = platform.and_then(|platform| platform.max_offset);
-    match &tuning.max_offset {
-        Some(text) => parse_duration(text).map_err(|reason| bad("--max-offset", reason)),
-        None => Ok(said.unwrap_or(USUAL)),
-    }
-}
-
-fn scale(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<f64, SettingsError> {
-    let said = platform.and_then(|platform| platform.timeout);
-    tuning.timeout.as_deref().map_or(Ok(said.unwrap_or(1.0)), factor)
 }
 
 fn rate(text: &str) -> Result<u32, SettingsError> {

@@ -7,10 +7,10 @@ mod steps;
 
 use std::fmt;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use preflight_checks::{Probe, Transport, Vpn};
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 
 pub(crate) use crate::catalogue::InstallPhase;
 use crate::catalogue::{
@@ -18,6 +18,7 @@ use crate::catalogue::{
     matches, protocols, service, title,
 };
 use crate::site::discover::Note;
+use crate::site::file::Tuned;
 use crate::site::mistake::Mistake;
 use crate::site::{Exempt, Family, Find, Origin, Place, Site, Sourced, Target};
 pub(crate) use steps::{CLOSED, FAR_SIDE, step_id};
@@ -28,22 +29,14 @@ use steps::{Planner, names_needed};
 pub(crate) struct Settings {
     /// Before or after installation.
     pub(crate) phase: InstallPhase,
-    /// Largest clock difference that passes.
-    pub(crate) max_offset: Duration,
     /// Ids or globs: only these, when there are any.
     pub(crate) only: Vec<String>,
     /// Ids or globs not to check, each with its reason.
     pub(crate) skip: Vec<(String, Option<String>)>,
     /// Groups of the catalogue that are switched on.
     pub(crate) groups: Vec<String>,
-    /// Ids or globs: the failure of these fails no run.
-    pub(crate) optional: Vec<String>,
-    /// Ids or globs: the failure of these fails the run, whatever else is said of them.
-    pub(crate) require: Vec<String>,
-    /// Ids or globs: before installation closed ports of these wait too.
-    pub(crate) until_installed: Vec<String>,
-    /// Every wait times this.
-    pub(crate) scale: f64,
+    /// What the site file may say too.
+    pub(crate) tuned: Tuned,
     /// Packets a second to many devices, at most; none: as many as is usual.
     pub(crate) rate: Option<u32>,
     /// Warnings fail the run too.
@@ -75,14 +68,10 @@ impl Settings {
     pub(crate) fn usual(phase: InstallPhase) -> Self {
         Self {
             phase,
-            max_offset: Duration::from_millis(500),
             only: Vec::new(),
             skip: Vec::new(),
             groups: Vec::new(),
-            optional: Vec::new(),
-            require: Vec::new(),
-            until_installed: Vec::new(),
-            scale: 1.0,
+            tuned: Tuned::default(),
             rate: None,
             strict: false,
             trace: true,
@@ -347,10 +336,12 @@ pub(crate) fn plan(catalogue: &Catalogue, site: &Site, settings: &Settings) -> P
     steps.extend(site.custom.iter().map(|custom| planner.custom(custom)));
     steps.extend(site.mistakes.iter().map(|mistake| planner.mistake(mistake)));
     steps.retain(|step| settings.wants(&step.flow));
+    let Tuned { optional, require, until_installed, .. } = &settings.tuned;
     for step in &mut steps {
-        step.required &= !any_matches(&settings.optional, &step.flow);
-        step.required |= any_matches(&settings.require, &step.flow);
-        if any_matches(&settings.until_installed, &step.flow) {
+        let is_of =
+            |globs: &[Spanned<String>]| globs.iter().any(|it| matches(it.get_ref(), &step.flow));
+        step.required = is_of(require) || step.required && !is_of(optional);
+        if is_of(until_installed) {
             step.until = Some(Until::Installed);
         }
         if let Some(reason) = settings.skips(&step.flow) {
@@ -459,17 +450,13 @@ impl Settings {
     }
 
     fn wants(&self, id: &str) -> bool {
-        self.only.is_empty() || any_matches(&self.only, id)
+        self.only.is_empty() || self.only.iter().any(|glob| matches(glob, id))
     }
 
     fn skips(&self, id: &str) -> Option<SkipReason> {
         let mut found = self.skip.iter().filter(|(glob, _)| matches(glob, id));
         found.next().map(|(_, why)| SkipReason::Asked { why: why.clone() })
     }
-}
-
-fn any_matches(globs: &[String], id: &str) -> bool {
-    globs.iter().any(|glob| matches(glob, id))
 }
 
 #[cfg(test)]

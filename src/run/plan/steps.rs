@@ -527,7 +527,7 @@ impl Planner<'_> {
     /// What is asked of every clock.
     fn time(&self) -> ntp::Probe {
         ntp::Probe {
-            max_offset: self.settings.max_offset,
+            max_offset: self.settings.tuned.max_offset,
             clients: self.site.time_clients.iter().map(client).collect(),
         }
     }

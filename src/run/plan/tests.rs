@@ -241,7 +241,7 @@ fn a_group_that_is_switched_on_counts_unless_the_user_says_otherwise() {
     let mut settings = Settings { only, groups, ..settings() };
     let both = ["poller.ncb@b.example", "poller.ncb-device@a.example"];
     assert_eq!(required("i-vertix", &site, &settings), both);
-    settings.optional = vec!["poller.ncb-*".to_owned()];
+    settings.tuned.optional = vec![Spanned::new(0..0, "poller.ncb-*".to_owned())];
     assert_eq!(required("i-vertix", &site, &settings), both[..1]);
 }
 
@@ -342,7 +342,7 @@ fn any_flow_may_be_told_to_wait() {
     let only = ["poller.ntp", "custom.app"].map(str::to_owned).to_vec();
     let mut settings = Settings { only, ..settings() };
     assert_eq!(waits(&settings), [""; 0]);
-    settings.until_installed = vec!["custom.*".to_owned()];
+    settings.tuned.until_installed = vec![Spanned::new(0..0, "custom.*".to_owned())];
     assert_eq!(waits(&settings), ["custom.app"]);
     settings.phase = InstallPhase::After;
     assert_eq!(waits(&settings), [""; 0]);

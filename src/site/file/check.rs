@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use super::walk::unknown;
-use super::{Platform, Server, ServersByKind, SiteFile, SiteMachine};
+use super::{Server, ServersByKind, SiteFile, SiteMachine, Tuned};
 use crate::catalogue::{Asker, Broken, Catalogue, Mode, Role, is_service};
 
 type CheckResult = std::result::Result<(), Box<Broken>>;
@@ -17,7 +17,7 @@ impl SiteFile {
     pub(crate) fn check(&self, catalogue: &Catalogue, groups: &[String]) -> CheckResult {
         self.groups_exist(catalogue)?;
         self.services_exist(&self.services, catalogue)?;
-        let Platform { optional, require, until_installed, .. } = &self.platform;
+        let Tuned { optional, require, until_installed, .. } = &self.platform.tuned;
         let globs = optional.iter().chain(require).chain(until_installed);
         self.flows_exist(globs, catalogue)?;
         self.addresses_differ()?;

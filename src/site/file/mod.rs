@@ -30,7 +30,7 @@ use secret::{Login, SecretPlace, Snmp};
 use walk::SiteText;
 
 pub(crate) use keys::{machine_keys, schema};
-pub(crate) use platform::Platform;
+pub(crate) use platform::{Platform, Tuned};
 pub(crate) use vault::Vault;
 pub(crate) use walk::unknown;
 pub(crate) use write::{Subject, write};

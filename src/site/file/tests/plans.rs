@@ -1,7 +1,5 @@
 //! What a part of the file means for the plans of each machine.
 
-use std::time::Duration;
-
 use super::parsed;
 use crate::catalogue::Catalogue;
 
@@ -16,19 +14,9 @@ fn planned(text: &str, name: &str) -> Vec<String> {
     let trust = preflight_checks::Trust::only([]);
     let site = crate::site::Site::of_layers(machine.role(), trust, [layer]);
     let settings = Settings {
-        phase: InstallPhase::After,
-        max_offset: Duration::from_millis(500),
         only: ["zmq", "ssh", "bbdo", "pull", "remote*"].map(|tail| format!("*.{tail}")).to_vec(),
-        skip: Vec::new(),
-        groups: Vec::new(),
-        optional: Vec::new(),
-        require: Vec::new(),
-        until_installed: Vec::new(),
-        scale: 1.0,
-        rate: None,
-        strict: false,
         trace: false,
-        far_side: None,
+        ..Settings::usual(InstallPhase::After)
     };
     let plan = crate::run::plan::plan(&catalogue, &site, &settings);
     let shown = plan.steps.iter().map(|step| match &step.action {

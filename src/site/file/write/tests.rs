@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use preflight_checks::{Trust, snmp};
 use secrecy::SecretString;
@@ -146,21 +145,7 @@ fn central() -> Facts {
 
 /// Flow, and whom it asks how; what is not asked has no words of its own.
 fn steps(role: Role, layers: impl IntoIterator<Item = Knowledge>) -> Vec<String> {
-    let settings = Settings {
-        phase: InstallPhase::After,
-        max_offset: Duration::from_millis(500),
-        only: Vec::new(),
-        skip: Vec::new(),
-        groups: Vec::new(),
-        optional: Vec::new(),
-        require: Vec::new(),
-        until_installed: Vec::new(),
-        scale: 1.0,
-        rate: None,
-        strict: false,
-        trace: false,
-        far_side: None,
-    };
+    let settings = Settings { trace: false, ..Settings::usual(InstallPhase::After) };
     let site = Site::of_layers(role, Trust::only([]), layers);
     let plan = plan(&catalogue(), &site, &settings);
     let shown = plan.steps.iter().map(|step| match &step.action {
