@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{
-    self, Cli, Command, DiffArgs, Heard, ListenArgs, ListenFormat, ManualArgs, MergeArgs,
-    RedactArgs, RedactSavedArgs, RequestArgs, RunArgs, ShowArgs,
+    self, Cli, Command, Heard, ListenFormat, ManualArgs, RedactArgs, RedactSavedArgs, RequestArgs,
+    RunArgs,
 };
 use crate::console::output::Output;
 use crate::far_side::PairingCode;
@@ -105,6 +105,7 @@ pub(crate) enum Request {
 ///
 /// [`SettingsError`], which ends the program with exit code 2.
 pub(crate) fn load(cli: Cli) -> Result<Request, SettingsError> {
+    let afterwards = |task| Ok(Request::Afterwards(Box::new(task)));
     match cli.command {
         None if cli.about.brief => Ok(Request::Print(cli::brief().into())),
         None if cli.about.version => {
@@ -149,20 +150,42 @@ pub(crate) fn load(cli: Cli) -> Result<Request, SettingsError> {
             community: community(args.snmp_community_file.as_ref())?,
             code_file: args.code_file,
         }))),
-        Some(Command::Listen(args)) => Ok(Request::Listen(Box::new(listen_request(&args)?))),
+        Some(Command::Listen(args)) => {
+            let Heard::Traps = args.what;
+            Ok(Request::Listen(Box::new(listen::ListenRequest {
+                within: duration("--for", &args.within)?,
+                count: args.count,
+                bind: args.bind,
+                port: args.port,
+                community: community(args.snmp_community_file.as_ref())?,
+                as_lines: args.format == ListenFormat::Ndjson,
+            })))
+        }
         Some(Command::Schema { of }) => Ok(Request::Schema(schema(of))),
         Some(Command::Explain { subject, step, list: _ }) => Ok(match (subject, step) {
             (None, _) => Request::ExplainAll,
             (Some(code), None) => Request::Explain(code),
             (Some(report), Some(step)) => Request::ExplainStep { report: report.into(), step },
         }),
-        Some(Command::Show(show)) => Ok(Request::Afterwards(Box::new(show_task(show)?))),
-        Some(Command::Diff(diff)) => Ok(Request::Afterwards(Box::new(diff_task(diff)?))),
-        Some(Command::Redact(redact)) => Ok(Request::Afterwards(Box::new(redact_task(redact)?))),
-        Some(Command::Merge(merge)) => Ok(Request::Afterwards(Box::new(merge_task(merge)?))),
-        Some(Command::Request(request)) => {
-            Ok(Request::Afterwards(Box::new(request_task(request)?)))
-        }
+        Some(Command::Show(args)) => afterwards(Task::Show {
+            output: output(&args.output)?,
+            redact: key(&args.redact)?,
+            report: args.report,
+        }),
+        Some(Command::Diff(args)) => afterwards(Task::Diff {
+            output: formats(&args.format, &args.files)?,
+            redact: key(&args.redact)?,
+            old: args.old,
+            new: args.new,
+            strict: args.strict,
+        }),
+        Some(Command::Redact(args)) => afterwards(redact_task(args)?),
+        Some(Command::Merge(args)) => afterwards(Task::Merge {
+            output: formats(&args.format, &args.files)?,
+            redact: key(&args.redact)?,
+            reports: args.reports,
+        }),
+        Some(Command::Request(args)) => afterwards(request_task(args)?),
         Some(Command::Completions { shell }) => {
             let script = cli::script(shell);
             Ok(Request::Print(script.map_err(|error| bad("completions", error.to_string()))?))
@@ -175,18 +198,6 @@ pub(crate) fn load(cli: Cli) -> Result<Request, SettingsError> {
             Ok(Request::Demo { breaks, output: output(&demo.output)? })
         }
     }
-}
-
-fn listen_request(args: &ListenArgs) -> Result<listen::ListenRequest, SettingsError> {
-    let Heard::Traps = args.what;
-    Ok(listen::ListenRequest {
-        within: duration("--for", &args.within)?,
-        count: args.count,
-        bind: args.bind,
-        port: args.port,
-        community: community(args.snmp_community_file.as_ref())?,
-        as_lines: args.format == ListenFormat::Ndjson,
-    })
 }
 
 fn schema(of: cli::Schema) -> String {
@@ -212,12 +223,6 @@ fn manual(args: ManualArgs) -> Result<Request, SettingsError> {
     Ok(Request::Print(page.page))
 }
 
-fn diff_task(args: DiffArgs) -> Result<Task, SettingsError> {
-    let output = formats(&args.format, &args.files)?;
-    let redact = key(&args.redact)?;
-    Ok(Task::Diff { old: args.old, new: args.new, strict: args.strict, redact, output })
-}
-
 fn request_task(args: RequestArgs) -> Result<Task, SettingsError> {
     let output = formats(&args.format, &args.files)?;
     let nat = args.nat.iter().map(|text| nat(text)).collect::<Result<_, _>>()?;
@@ -230,18 +235,6 @@ fn request_task(args: RequestArgs) -> Result<Task, SettingsError> {
         .unwrap_or_default();
     let all = args.all || args.site.is_some();
     Ok(Task::Request { reports: args.reports, planned, all, nat, redact, output })
-}
-
-fn merge_task(args: MergeArgs) -> Result<Task, SettingsError> {
-    let output = formats(&args.format, &args.files)?;
-    let redact = key(&args.redact)?;
-    Ok(Task::Merge { reports: args.reports, redact, output })
-}
-
-fn show_task(args: ShowArgs) -> Result<Task, SettingsError> {
-    let output = output(&args.output)?;
-    let redact = key(&args.redact)?;
-    Ok(Task::Show { report: args.report, redact, output })
 }
 
 fn redact_task(args: RedactSavedArgs) -> Result<Task, SettingsError> {

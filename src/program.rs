@@ -31,7 +31,6 @@ use crate::run::watch::{Patience, Watch};
 use crate::run::{hold, plan, runner, watch};
 use crate::settings::{Job, SettingsError, bad, flows_format, machine_names};
 use crate::tasks::flows::{self, Requirements};
-use crate::tasks::inventory::Inventory;
 use crate::tasks::{explain, inventory, redact};
 use crate::{demo, listen, report, respond, site, tasks};
 
@@ -73,8 +72,19 @@ fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
         Ok(Request::Init { text, output, force }) => {
             write_site_file(&text, output.as_deref(), force)
         }
-        Ok(Request::Flows { flows, output }) => show_flows(&flows, &output),
-        Ok(Request::Discover { inventory, output }) => show_inventory(&inventory, &output),
+        Ok(Request::Flows { flows, output }) => {
+            let write = |format: flows::FlowsFormat, canvas: Canvas, out: &mut dyn Write| {
+                format.write(&flows, canvas, out)
+            };
+            write_all(&output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
+        }
+        Ok(Request::Discover { inventory, output }) => {
+            let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
+                Format::Json => report::json::write(&inventory, out),
+                _ => inventory::write(&inventory, canvas, out),
+            };
+            write_all(&output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
+        }
         Ok(Request::Respond(request)) => with_runtime(voice, respond::respond(*request)),
         Ok(Request::Listen(request)) => with_runtime(voice, listen::listen(*request)),
         Ok(Request::Schema(schema)) => print(schema.as_bytes()),
@@ -384,21 +394,6 @@ fn write_as_flows(
     let (Some(first), Some(format)) = (jobs.first(), flows_format(format)) else { return Ok(()) };
     let planned: Vec<flows::Planned> = jobs.iter().map(Job::on_paper).collect();
     format.write(&Requirements::of_plans(&first.catalogue, &planned), canvas, out)
-}
-
-fn show_flows(flows: &Requirements, output: &Output<flows::FlowsFormat>) -> ExitCode {
-    let write = |format: flows::FlowsFormat, canvas: Canvas, out: &mut dyn Write| {
-        format.write(flows, canvas, out)
-    };
-    write_all(output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
-}
-
-fn show_inventory(inventory: &Inventory, output: &Output) -> ExitCode {
-    let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
-        Format::Json => report::json::write(inventory, out),
-        _ => inventory::write(inventory, canvas, out),
-    };
-    write_all(output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }
 
 fn write_site_file(text: &str, output: Option<&Path>, force: bool) -> ExitCode {

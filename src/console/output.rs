@@ -175,7 +175,10 @@ pub(crate) fn write_all<F: OutputFormat>(
     for (format, file) in formats {
         let write = |width: usize, out: &mut dyn Write| {
             let canvas = Canvas { width, verbose: output.verbose };
-            guarded(|| write(*format, canvas, out))
+            // A panic while one format is written does not lose the others.
+            let write = || write(*format, canvas, out);
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(write))
+                .unwrap_or_else(|_payload| Err(io::Error::other(crate::panics::last_place())))
         };
         let written = if let Some(file) = file {
             file::replace(file, output.mode, |out| write(FILE_WIDTH, out))
@@ -206,12 +209,6 @@ pub(crate) fn show_page(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
     let mut out = screen();
     let written = write(&mut InLetters::of_locale(&mut out)).and_then(|()| out.flush());
     ended_well(written, "stdout")
-}
-
-/// A panic while one format is written does not lose the others.
-fn guarded(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(write))
-        .unwrap_or_else(|_payload| Err(io::Error::other(crate::panics::last_place())))
 }
 
 /// A reader who has seen enough (`| head`) is no error.

@@ -39,12 +39,7 @@ pub(super) fn fold(failed: &[Failed<'_>]) -> HashMap<usize, usize> {
             }
         }
     }
-    to_the_root(&mut folded);
-    folded
-}
-
-/// What follows from a step that follows from another follows from that other.
-fn to_the_root(folded: &mut HashMap<usize, usize>) {
+    // What follows from a step that follows from another follows from that other.
     let direct = folded.clone();
     for root in folded.values_mut() {
         // A chain has at most as many links as there are kinds of roots.
@@ -53,6 +48,7 @@ fn to_the_root(folded: &mut HashMap<usize, usize>) {
             *root = next;
         }
     }
+    folded
 }
 
 /// A VPN that is not up, whose gateway fails as a step of its own.

@@ -9,9 +9,9 @@ use std::io;
 use preflight_checks::printable;
 
 use super::escape::markdown as text;
-use super::faults::{Fault, Followers};
+use super::faults::Followers;
 use super::rows::{ReportRow, rows};
-use super::{CauseReport, Report, words};
+use super::{Report, words};
 
 /// Writes the report as one document.
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
@@ -33,7 +33,15 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     let followers = Followers::of(&report.steps);
     for fault in words::root_causes(report) {
         if let Some(cause) = &fault.first.cause {
-            section(&fault, cause, &followers, out)?;
+            let step = fault.first;
+            writeln!(
+                out,
+                "\n## {}: {}\n\n{}\n",
+                text(&step.id),
+                text(cause.why.code()),
+                text(&step.why)
+            )?;
+            items(words::explanation(&fault, &followers), out)?;
         }
     }
     for warning in words::warnings(report) {
@@ -53,17 +61,6 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
 fn cells(row: &ReportRow<'_>) -> [String; 4] {
     let outcome = row.step.outcome.to_string();
     [outcome, text(&row.step.flow), code(&row.target()), text(&row.result())]
-}
-
-fn section(
-    fault: &Fault<'_>,
-    cause: &CauseReport,
-    followers: &Followers<'_>,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    let step = fault.first;
-    writeln!(out, "\n## {}: {}\n\n{}\n", text(&step.id), text(cause.why.code()), text(&step.why))?;
-    items(words::explanation(fault, followers), out)
 }
 
 fn items(lines: Vec<(&'static str, String)>, out: &mut dyn io::Write) -> io::Result<()> {

@@ -86,15 +86,6 @@ fn run(report: &Report, families: &mut Families) {
         let (name, steps) = (outcome.to_string(), count(summary.count(outcome)));
         families.set("steps", "Steps by outcome.", &[("outcome", &name)], steps);
     }
-    clocks(report, families);
-}
-
-const EXIT_CODES: &str =
-    "0 ready, 1 fails, 2 nothing asked, 3 unknown or nothing seen to work, 130 interrupted.";
-const OUTCOMES: [Outcome; 5] =
-    [Outcome::Pass, Outcome::Warn, Outcome::Fail, Outcome::Unknown, Outcome::Skip];
-
-fn clocks(report: &Report, families: &mut Families) {
     if let Ok(started) = report.started_at.parse::<jiff::Timestamp>() {
         let started = (started.as_duration().as_secs_f64() * 1e3).round() / 1e3;
         families.set("run_timestamp_seconds", "When the run began, Unix time.", &[], started);
@@ -105,6 +96,11 @@ fn clocks(report: &Report, families: &mut Families) {
         families.set("clock_offset_seconds", help, &against, offset);
     }
 }
+
+const EXIT_CODES: &str =
+    "0 ready, 1 fails, 2 nothing asked, 3 unknown or nothing seen to work, 130 interrupted.";
+const OUTCOMES: [Outcome; 5] =
+    [Outcome::Pass, Outcome::Warn, Outcome::Fail, Outcome::Unknown, Outcome::Skip];
 
 fn of_step(step: &StepReport, families: &mut Families) {
     let mut of = OfStep { step, families };

@@ -30,22 +30,18 @@ pub(crate) fn mistakes<'a>(
     let bold = Style::new().bold();
     writeln!(out, "\n  {bold}{HEADING}{bold:#}")?;
     for mistake in found.by_ref().take(LISTED) {
-        one(mistake, width, out)?;
+        let outcome = if mistake.is_failure() { Outcome::Fail } else { Outcome::Warn };
+        writeln!(out)?;
+        marked(outcome, &format!("config.{}", mistake.code()), width, out)?;
+        let lines = [
+            ("at", mistake.at().to_string()),
+            ("seen", mistake.to_string()),
+            ("do", mistake.remedy()),
+            ("more", format!("preflight explain {}", mistake.code())),
+        ];
+        lines.iter().try_for_each(|(label, text)| labels(width).write(label, text, out))?;
     }
     rest(found.count(), "mistakes", out)
-}
-
-fn one(mistake: &Mistake, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
-    let outcome = if mistake.is_failure() { Outcome::Fail } else { Outcome::Warn };
-    writeln!(out)?;
-    marked(outcome, &format!("config.{}", mistake.code()), width, out)?;
-    let lines = [
-        ("at", mistake.at().to_string()),
-        ("seen", mistake.to_string()),
-        ("do", mistake.remedy()),
-        ("more", format!("preflight explain {}", mistake.code())),
-    ];
-    lines.iter().try_for_each(|(label, text)| labels(width).write(label, text, out))
 }
 
 /// Writes what could not be read, and what it would have told.

@@ -47,7 +47,19 @@ pub(crate) async fn hold(plan: &Plan, found: &mut [Option<Found>], silence: Dura
                 && way.transport == Transport::Tcp
             {
                 count += 1;
-                note(attempt, came, silence);
+                let finding = &mut attempt.finding;
+                match came {
+                    HeldConnections::Alive => {
+                        finding.seen.evidence.set(HELD, Millis(silence));
+                        let lived =
+                            format!("lives on after {} of silence", span(silence.as_secs()));
+                        add_to_headline(&mut finding.seen, &lived);
+                    }
+                    HeldConnections::Ended { after } => {
+                        finding.seen.concerns.push(Concern::IdleEnded { after: Millis(*after) });
+                    }
+                    HeldConnections::Lost(cause) => finding.verdict = Err(cause.clone()),
+                }
             }
         }
     }
@@ -72,19 +84,4 @@ fn attempts<'a>(
 fn probe_of<'a>(plan: &'a Plan, index: usize, attempt: &Attempt) -> Option<&'a Probe> {
     let Action::Ask(question) = &plan.steps.get(index)?.action else { return None };
     Some(&question.way(attempt.way)?.probe)
-}
-
-fn note(attempt: &mut Attempt, came: &HeldConnections, silence: Duration) {
-    let finding = &mut attempt.finding;
-    match came {
-        HeldConnections::Alive => {
-            finding.seen.evidence.set(HELD, Millis(silence));
-            let lived = format!("lives on after {} of silence", span(silence.as_secs()));
-            add_to_headline(&mut finding.seen, &lived);
-        }
-        HeldConnections::Ended { after } => {
-            finding.seen.concerns.push(Concern::IdleEnded { after: Millis(*after) });
-        }
-        HeldConnections::Lost(cause) => finding.verdict = Err(cause.clone()),
-    }
 }

@@ -17,7 +17,7 @@ use preflight_checks::{Trust, discreet_text, printable, quoted};
 use secrecy::SecretString;
 
 use crate::catalogue::{Broken, Catalogue, Mode as LinkMode, Role, matches};
-use crate::cli::{CredentialArgs, FilesArgs, OutputArgs, RedactArgs, RunArgs};
+use crate::cli::{FilesArgs, OutputArgs, RedactArgs, RunArgs};
 use crate::console::output::Output;
 use crate::report::{Format, format_named};
 use crate::run::plan::{Settings, plan};
@@ -235,10 +235,19 @@ fn job_of(
     of_file.complete(&own);
     let customs: Vec<&Custom> = flags.custom.iter().chain(&of_file.custom).collect();
     let settings = settings(args, &catalogue, &customs, &found, part.as_ref())?;
-    of_groups(&catalogue, &settings.groups, &mut of_file);
+    // What groups that are switched on say of the machine, where nobody says otherwise.
+    for group in catalogue.groups.iter().filter(|group| settings.groups.contains(&group.id)) {
+        of_file.has_engine |= group.engine;
+        let mode = group.mode.map(|value| Sourced { value, origin: Origin::flag("--group") });
+        of_file.modes.extend(mode);
+    }
     let mut site = Site::of_layers(role, trust(&args.tuning.ca)?, [flags.clone(), of_file, own]);
     let unasked = unasked(&catalogue, &settings.asker(&site), &flags);
-    allow(&args.credentials, &mut site);
+    // A flag that lets a password go counts for one that the site file names, too.
+    site.nsclient.insecure |= args.credentials.nsclient_insecure;
+    if let Some(bind) = &mut site.ldap {
+        bind.plain |= args.credentials.ldap_plain;
+    }
     link(&mut site, &found.files, purpose);
     if args.tuning.send_test_trap.is_some() {
         may_inform(&site.snmp)?;
@@ -282,23 +291,6 @@ fn modes(args: &RunArgs) -> Result<Vec<Sourced<LinkMode>>, SettingsError> {
     let is_reversed = args.bbdo.iter().any(|word| word == "reversed");
     let bbdo = Sourced { value: LinkMode::BbdoReversed, origin: Origin::flag("--bbdo") };
     Ok(mode.transpose()?.into_iter().chain(is_reversed.then_some(bbdo)).collect())
-}
-
-/// What groups that are switched on say of the machine, where nobody says otherwise.
-fn of_groups(catalogue: &Catalogue, on: &[String], layer: &mut Knowledge) {
-    for group in catalogue.groups.iter().filter(|group| on.contains(&group.id)) {
-        layer.has_engine |= group.engine;
-        let mode = group.mode.map(|value| Sourced { value, origin: Origin::flag("--group") });
-        layer.modes.extend(mode);
-    }
-}
-
-/// A flag that lets a password go counts for one that the site file names, too.
-fn allow(args: &CredentialArgs, site: &mut Site) {
-    site.nsclient.insecure |= args.nsclient_insecure;
-    if let Some(bind) = &mut site.ldap {
-        bind.plain |= args.ldap_plain;
-    }
 }
 
 /// Opens what the broker outputs of this machine make TLS with; a plan needs none of it.

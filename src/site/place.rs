@@ -72,9 +72,11 @@ impl Place {
                 ));
             }
         }
-        let port = port_of(&url)?;
+        if url.port() == Some(0) {
+            return Err("port 0 is not a port (1 to 65535)".to_owned());
+        }
         check_host(&host)?;
-        Ok(Self { host, port, url: Some(url) })
+        Ok(Self { host, port: url.port(), url: Some(url) })
     }
 }
 
@@ -123,14 +125,6 @@ pub(crate) fn placeholder(text: &str) -> Option<&str> {
                 && name.chars().all(|c| c.is_ascii_uppercase() || matches!(c, '_' | '0'..='9'));
         is_bare.then(|| text.get(begin..begin + open.len() + length + close.len()))?
     })
-}
-
-/// An explicit port; 0 is none.
-fn port_of(url: &Url) -> Result<Option<u16>, String> {
-    match url.port() {
-        Some(0) => Err("port 0 is not a port (1 to 65535)".to_owned()),
-        port => Ok(port),
-    }
 }
 
 impl FromStr for Place {

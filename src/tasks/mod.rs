@@ -92,7 +92,10 @@ pub(crate) enum Task {
 pub(crate) fn perform(task: &Task) -> Result<ExitCode, Unreadable> {
     match task {
         Task::Diff { old, new, strict, redact, output } => {
-            compare([old, new], *strict, redact.as_ref(), output)
+            let mut reader = SavedReader::new(redact.as_ref());
+            let diff = diff::diff(&reader.open(old)?, &reader.open(new)?, *strict);
+            let written = write_all(output, |format, canvas, out| format.write(&diff, canvas, out));
+            Ok(written.map_or_else(|code| code, |()| ExitCode::from(u8::from(diff.worse))))
         }
         Task::Request { reports, planned, all, nat, redact, output } => {
             ask_for(reports, planned, *all, nat, redact.as_ref(), output)
@@ -170,18 +173,6 @@ impl SavedReader {
         });
         pairs.collect()
     }
-}
-
-fn compare(
-    [old, new]: [&PathBuf; 2],
-    strict: bool,
-    redact: Option<&RedactionKey>,
-    output: &Output<diff::DiffFormat>,
-) -> Result<ExitCode, Unreadable> {
-    let mut reader = SavedReader::new(redact);
-    let diff = diff::diff(&reader.open(old)?, &reader.open(new)?, strict);
-    let written = write_all(output, |format, canvas, out| format.write(&diff, canvas, out));
-    Ok(written.map_or_else(|code| code, |()| ExitCode::from(u8::from(diff.worse))))
 }
 
 fn ask_for(

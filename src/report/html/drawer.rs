@@ -44,7 +44,10 @@ fn verdict(sheet: &Sheet<'_>, row: &SheetRow<'_>, list: &mut Markup) {
         for (label, text) in about_concern(concern) {
             pair(list, label, &text);
         }
-        more_about(list, concern.code());
+        let code = concern.code();
+        pair_of(list, "more", |to| {
+            to.leaf("code", &[], &format!("preflight explain {code}"));
+        });
     }
 }
 
@@ -88,23 +91,13 @@ fn followers(sheet: &Sheet<'_>, fault: &Fault<'_>, to: &mut Markup) {
 fn links(sheet: &Sheet<'_>, ids: &[&str], to: &mut Markup) {
     for (index, id) in ids.iter().take(LISTED).enumerate() {
         to.text(if index == 0 { "" } else { ", " });
-        link(sheet, id, to);
+        // A step's id, and the way to its row.
+        match sheet.anchor(id) {
+            Some(anchor) => to.leaf("a", &[("href", &format!("#{anchor}"))], id),
+            None => to.text(id),
+        };
     }
     more(ids.len(), LISTED, to);
-}
-
-fn more_about(list: &mut Markup, code: &str) {
-    pair_of(list, "more", |to| {
-        to.leaf("code", &[], &format!("preflight explain {code}"));
-    });
-}
-
-/// A step's id, and the way to its row.
-fn link(sheet: &Sheet<'_>, id: &str, to: &mut Markup) {
-    match sheet.anchor(id) {
-        Some(anchor) => to.leaf("a", &[("href", &format!("#{anchor}"))], id),
-        None => to.text(id),
-    };
 }
 
 /// Where target and ports came from, and on what way it was asked.

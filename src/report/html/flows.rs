@@ -148,28 +148,24 @@ impl PageRoom {
             drawer(sheet, row, &mut detail);
         }
         if row.place.is_some() {
-            self.members(row, &mut detail);
+            // A line for each target of a row of many.
+            // On paper the names alone are enough when what came of them is the same.
+            let class = if are_alike(row) { "members alike" } else { "members" };
+            detail.leaf("h3", &[], "Targets").element("ul", &[("class", class)], |list| {
+                for step in &row.steps {
+                    match self.used + list.size() {
+                        used if used < DETAILED => member(step, true, list),
+                        used if used < LARGEST => member(step, false, list),
+                        _ => self.left_out += 1,
+                    }
+                }
+            });
         }
         let mut markup = Markup::default();
         let draw = if is_local(row) { li } else { tr };
         draw(index, row, &detail, &mut markup);
         self.used += markup.size();
         Some(markup)
-    }
-
-    /// A line for each target of a row of many.
-    fn members(&mut self, row: &SheetRow<'_>, to: &mut Markup) {
-        // On paper the names alone are enough when what came of them is the same.
-        let class = if are_alike(row) { "members alike" } else { "members" };
-        to.leaf("h3", &[], "Targets").element("ul", &[("class", class)], |list| {
-            for step in &row.steps {
-                match self.used + list.size() {
-                    used if used < DETAILED => member(step, true, list),
-                    used if used < LARGEST => member(step, false, list),
-                    _ => self.left_out += 1,
-                }
-            }
-        });
     }
 }
 

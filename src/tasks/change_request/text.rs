@@ -2,7 +2,6 @@
 
 use std::io;
 
-use super::row::RequestRow;
 use super::{ChangeRequest, Other};
 use crate::report::Canvas;
 use crate::text::{Labels, MIN_WIDTH, hanging};
@@ -30,7 +29,18 @@ pub(super) fn write(
         hanging("", &firewall.title(), width, out)?;
         for row in rows {
             number += 1;
-            write_row(number, row, width, out)?;
+            writeln!(out, "\n  {number}. allow {}", row.service())?;
+            let mut label = "from";
+            for source in &row.sources {
+                item(label, &source.shown(), width, out)?;
+                label = "";
+            }
+            item("to", &row.destination.shown(), width, out)?;
+            item("and", &row.also_needed_by(), width, out)?;
+            item("ports", row.about_ports(), width, out)?;
+            item("service", &row.spoken(), width, out)?;
+            item("why", &row.purposes.join(" "), width, out)?;
+            item("seen", &row.evidence.join("; "), width, out)?;
         }
     }
     write_others(&request.others, width, out)?;
@@ -40,26 +50,6 @@ pub(super) fn write(
 /// What every row means, so that nobody has to ask.
 pub(super) const ANSWERS: &str = "Every connection is opened by the source, from any port of its \
                                   own; answers must pass back.";
-
-fn write_row(
-    number: usize,
-    row: &RequestRow,
-    width: usize,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    writeln!(out, "\n  {number}. allow {}", row.service())?;
-    let mut label = "from";
-    for source in &row.sources {
-        item(label, &source.shown(), width, out)?;
-        label = "";
-    }
-    item("to", &row.destination.shown(), width, out)?;
-    item("and", &row.also_needed_by(), width, out)?;
-    item("ports", row.about_ports(), width, out)?;
-    item("service", &row.spoken(), width, out)?;
-    item("why", &row.purposes.join(" "), width, out)?;
-    item("seen", &row.evidence.join("; "), width, out)
-}
 
 fn write_others(others: &[Other], width: usize, out: &mut dyn io::Write) -> io::Result<()> {
     if !others.is_empty() {

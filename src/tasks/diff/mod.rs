@@ -216,28 +216,26 @@ fn kind(old: Option<&StepReport>, new: Option<&StepReport>) -> Option<ChangeKind
         return Some(ChangeKind::Unfinished);
     }
     match (StepStanding::of(old), StepStanding::of(new)) {
-        (before, now) if before == now => unlike(old, new),
+        (before, now) if before == now => {
+            // What differs between two that stand alike.
+            let (before, now) = (StepSeen::of(old), StepSeen::of(new));
+            let lacks = |these: &StepSeen, those: &StepSeen| {
+                these.concerns.iter().any(|concern| !those.concerns.contains(concern))
+            };
+            if before.code != now.code {
+                Some(ChangeKind::Cause)
+            } else if before.device != now.device {
+                Some(ChangeKind::Device)
+            } else if lacks(&now, &before) {
+                Some(ChangeKind::Concern)
+            } else {
+                lacks(&before, &now).then_some(ChangeKind::Cleared)
+            }
+        }
         (_, StepStanding::Fails) => Some(ChangeKind::Broken),
         (_, StepStanding::Unknown) => Some(ChangeKind::Unclear),
         (StepStanding::Works, StepStanding::Open) => Some(ChangeKind::Closed),
         (_, StepStanding::Open | StepStanding::Works) => Some(ChangeKind::Fixed),
-    }
-}
-
-/// What differs between two that stand alike.
-fn unlike(old: &StepReport, new: &StepReport) -> Option<ChangeKind> {
-    let (before, now) = (StepSeen::of(old), StepSeen::of(new));
-    let lacks = |these: &StepSeen, those: &StepSeen| {
-        these.concerns.iter().any(|concern| !those.concerns.contains(concern))
-    };
-    if before.code != now.code {
-        Some(ChangeKind::Cause)
-    } else if before.device != now.device {
-        Some(ChangeKind::Device)
-    } else if lacks(&now, &before) {
-        Some(ChangeKind::Concern)
-    } else {
-        lacks(&before, &now).then_some(ChangeKind::Cleared)
     }
 }
 

@@ -11,7 +11,12 @@ pub(super) fn notes(old: &Report, new: &Report) -> Vec<String> {
         [machines(old, new), order(old, new)].into_iter().flatten().collect();
     notes.extend(differs("role", &old.role.to_string(), &new.role.to_string()));
     notes.extend(differs("profile", &old.profile, &new.profile));
-    notes.extend(phases(old, new));
+    notes.extend((old.phase != new.phase).then(|| {
+        format!(
+            "the first run was {} the installation, the second {} it: a closed port fails only after it",
+            old.phase, new.phase
+        )
+    }));
     notes.extend(versions(old, new));
     notes.extend(interrupted("first", old));
     notes.extend(interrupted("second", new));
@@ -48,15 +53,6 @@ fn order(old: &Report, new: &Report) -> Option<String> {
 
 fn differs(what: &str, old: &str, new: &str) -> Option<String> {
     (old != new).then(|| format!("the {what} was {old}, and is {new}: other flows are asked"))
-}
-
-fn phases(old: &Report, new: &Report) -> Option<String> {
-    (old.phase != new.phase).then(|| {
-        format!(
-            "the first run was {} the installation, the second {} it: a closed port fails only after it",
-            old.phase, new.phase
-        )
-    })
 }
 
 fn versions(old: &Report, new: &Report) -> Option<String> {

@@ -37,7 +37,20 @@ pub(crate) fn write(
         attempted(attempt, &mut page)?;
     }
     page.blank()?;
-    remedies(today, &mut page)
+    // What `docs/causes.md` says of each code, with the values of the step.
+    let concerns = today.concerns.iter().map(ConcernReport::code);
+    let codes = today.cause.iter().map(|cause| cause.why.code()).chain(concerns);
+    let blanks = Blanks::of(today);
+    for (index, code) in codes.enumerate() {
+        if index > 0 {
+            page.blank()?;
+        }
+        match section(code) {
+            Some(section) => markdown::write(&section, &blanks, page.width.min(WIDTH), page.out)?,
+            None => page.text(0, &format!("This version knows no cause `{code}`."))?,
+        }
+    }
+    Ok(())
 }
 
 fn seen_by(report: &Report) -> String {
@@ -157,23 +170,6 @@ fn attempted(attempt: &AttemptReport, page: &mut StepPage<'_>) -> io::Result<()>
     rows.push(("took".to_owned(), vec![facts::timings(&attempt.timings)]));
     rows.extend(attempt.evidence.iter().map(|(name, value)| facts::lines(name, value)));
     page.rows(4, &rows)
-}
-
-/// What `docs/causes.md` says of each code, with the values of the step.
-fn remedies(step: &StepReport, page: &mut StepPage<'_>) -> io::Result<()> {
-    let concerns = step.concerns.iter().map(ConcernReport::code);
-    let codes = step.cause.iter().map(|cause| cause.why.code()).chain(concerns);
-    let blanks = Blanks::of(step);
-    for (index, code) in codes.enumerate() {
-        if index > 0 {
-            page.blank()?;
-        }
-        match section(code) {
-            Some(section) => markdown::write(&section, &blanks, page.width.min(WIDTH), page.out)?,
-            None => page.text(0, &format!("This version knows no cause `{code}`."))?,
-        }
-    }
-    Ok(())
 }
 
 /// A label and its lines.

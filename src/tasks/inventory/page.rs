@@ -24,7 +24,20 @@ pub(crate) fn write(
     }
     let widest = inventory.found.iter().map(|entry| entry.what.width()).max().unwrap_or(0);
     for (file, entries) in in_order(&inventory.found, |entry| &entry.origin.file) {
-        write_file(file, entries, (widest, width), out)?;
+        // What one file says, in the order of its lines.
+        let widths = (widest, width);
+        writeln!(out, "\n  {}", printable(file))?;
+        let kinds = in_order(entries, |entry| entry.what);
+        let listed = kinds.iter().flat_map(|(_, entries)| entries.iter().take(LISTED));
+        let mut listed: Vec<&&InventoryEntry> = listed.collect();
+        listed.sort_by_key(|entry| entry.origin.line);
+        for entry in listed {
+            write_entry(entry, widths, out)?;
+        }
+        for (what, entries) in kinds.iter().filter(|(_, entries)| entries.len() > LISTED) {
+            let more = entries.len() - LISTED;
+            writeln!(out, "          {what}: {more} more; --format json has them all")?;
+        }
     }
     if inventory.found.is_empty() {
         writeln!(out, "\n  nothing")?;
@@ -34,28 +47,6 @@ pub(crate) fn write(
         writeln!(out)?;
     }
     own_files::notes(inventory.notes.iter().map(NoteReport::from), width, out)
-}
-
-/// What one file says, in the order of its lines.
-fn write_file(
-    file: &str,
-    entries: Vec<&InventoryEntry>,
-    widths: (usize, usize),
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    writeln!(out, "\n  {}", printable(file))?;
-    let kinds = in_order(entries, |entry| entry.what);
-    let listed = kinds.iter().flat_map(|(_, entries)| entries.iter().take(LISTED));
-    let mut listed: Vec<&&InventoryEntry> = listed.collect();
-    listed.sort_by_key(|entry| entry.origin.line);
-    for entry in listed {
-        write_entry(entry, widths, out)?;
-    }
-    for (what, entries) in kinds.iter().filter(|(_, entries)| entries.len() > LISTED) {
-        let more = entries.len() - LISTED;
-        writeln!(out, "          {what}: {more} more; --format json has them all")?;
-    }
-    Ok(())
 }
 
 /// Entries of one kind in one file: hosts by the thousand would bury the rest.

@@ -79,25 +79,23 @@ pub(super) fn read(
         of_shell(environment, facts);
     }
     match files.read(FILE) {
-        Ok(text) => listed(&text, files, facts),
+        Ok(text) => {
+            // Those of `resolv.conf`, or behind the stub that it names.
+            let mut behind = None;
+            for server in servers(&text, facts) {
+                if is_stub(&server) {
+                    behind.get_or_insert(server);
+                } else {
+                    facts.names.push(server);
+                }
+            }
+            if let Some(stub) = behind {
+                behind_stub(files, facts, stub);
+            }
+        }
         Err(why) => instead(files, &why, facts),
     }
     behind_forwarder(files, facts);
-}
-
-/// Those of `resolv.conf`, or behind the stub that it names.
-fn listed(text: &Text, files: &Files, facts: &mut Facts) {
-    let mut behind = None;
-    for server in servers(text, facts) {
-        if is_stub(&server) {
-            behind.get_or_insert(server);
-        } else {
-            facts.names.push(server);
-        }
-    }
-    if let Some(stub) = behind {
-        behind_stub(files, facts, stub);
-    }
 }
 
 /// A resolver of this machine, whoever names it, asks others.

@@ -110,15 +110,11 @@ impl ProxyVariables {
                 None => facts.note(at.clone(), no_address(name), MISSING),
             }
         }
-        self.note_capitals(facts);
-        settings
-    }
-
-    fn note_capitals(&self, facts: &mut Facts) {
         if let (None, Some((_, at))) = (self.value("http_proxy"), self.value("HTTP_PROXY")) {
             let reason = "HTTP_PROXY in capitals is ignored by curl, dnf and apt; set http_proxy";
             facts.note(at.clone(), reason, MISSING);
         }
+        settings
     }
 }
 

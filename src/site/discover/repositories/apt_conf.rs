@@ -292,14 +292,21 @@ impl Conf {
         let wrong = match directive(&option) {
             Some(_) if is_inside => "this may stand outside all braces only",
             Some("clear") => {
-                self.clear(value);
+                // Forgets an option and what is below it.
+                let option = value.to_ascii_lowercase();
+                let below = format!("{option}::");
+                self.options.retain(|name, _| *name != option && !name.starts_with(&below));
                 return ControlFlow::Continue(());
             }
             Some("include") => return self.include(value, files, deep, at, facts),
             Some(_) => "apt has no such directive",
             None => {
                 meet(&option, value, at.clone(), facts);
-                self.set(option, value, at);
+                let ours = ["acquire::http::", "acquire::https::", "acquire::ftp::"];
+                let is_ours = ours.iter().any(|prefix| option.starts_with(prefix));
+                if is_ours && option.contains("::proxy") && self.options.len() < MOST_OPTIONS {
+                    self.options.insert(option, (value.to_owned(), at));
+                }
                 return ControlFlow::Continue(());
             }
         };
@@ -344,21 +351,6 @@ impl Conf {
             }
         }
         ControlFlow::Continue(())
-    }
-
-    fn set(&mut self, option: String, value: &str, at: At) {
-        let ours = ["acquire::http::", "acquire::https::", "acquire::ftp::"];
-        let is_ours = ours.iter().any(|prefix| option.starts_with(prefix));
-        if is_ours && option.contains("::proxy") && self.options.len() < MOST_OPTIONS {
-            self.options.insert(option, (value.to_owned(), at));
-        }
-    }
-
-    /// Forgets an option and what is below it.
-    fn clear(&mut self, option: &str) {
-        let option = option.to_ascii_lowercase();
-        let below = format!("{option}::");
-        self.options.retain(|name, _| *name != option && !name.starts_with(&below));
     }
 }
 

@@ -40,7 +40,13 @@ impl RepositoryVariables {
     /// The variables of a folder, each in a file of its name.
     pub(super) fn add_folder(&mut self, folder: &str, files: &Files, facts: &mut Facts) {
         for path in list(files, folder, "", facts, MISSING).iter().take(MOST_FILES) {
-            self.add(path, files, facts);
+            // The file's first line, under the file's name.
+            let name = path.rsplit('/').next().unwrap_or_default();
+            match files.read(path) {
+                Ok(text) => self.set(name, text.text.lines().next().unwrap_or_default().trim()),
+                Err(Unread::NotAFile) => {}
+                Err(why) => facts.unread(path, &why, MISSING),
+            }
         }
     }
 
@@ -71,16 +77,6 @@ impl RepositoryVariables {
         variables
     }
 
-    /// The file's first line, under the file's name.
-    fn add(&mut self, path: &str, files: &Files, facts: &mut Facts) {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        match files.read(path) {
-            Ok(text) => self.set(name, text.text.lines().next().unwrap_or_default().trim()),
-            Err(Unread::NotAFile) => {}
-            Err(why) => facts.unread(path, &why, MISSING),
-        }
-    }
-
     pub(super) fn set(&mut self, name: &str, value: &str) {
         if value.len() <= LONGEST {
             self.by_name.insert(name.to_owned(), value.to_owned());
@@ -99,13 +95,11 @@ impl RepositoryVariables {
         let mut unknown = None;
         while let Some((before, after)) = rest.split_once('$') {
             expanded.push_str(before);
-            let (name, left) = match after.strip_prefix('{').and_then(|a| a.split_once('}')) {
-                Some(braced) => braced,
-                None => {
-                    let goes_on = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                    after.split_at(after.find(|c| !goes_on(c)).unwrap_or(after.len()))
-                }
-            };
+            let braced = after.strip_prefix('{').and_then(|after| after.split_once('}'));
+            let (name, left) = braced.unwrap_or_else(|| {
+                let goes_on = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                after.split_at(after.find(|c| !goes_on(c)).unwrap_or(after.len()))
+            });
             if let Some(value) = self.by_name.get(name) {
                 expanded.push_str(value);
             } else {

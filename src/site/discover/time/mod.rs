@@ -163,7 +163,13 @@ impl<'a> TimeWalk<'a> {
                 Directive::Clock(value) => self.facts.clocks.push(Read { value, at }),
                 Directive::MaxDistance(distance) => self.max_distance = Some(distance),
                 Directive::From(address) => self.from = Some(address),
-                Directive::Trusts(set, path) => self.trusts(set, path),
+                Directive::Trusts(set, path) => {
+                    // A folder stands for all its files.
+                    let files = self.files.list_all(path).unwrap_or_default();
+                    let files = if files.is_empty() { vec![path.to_owned()] } else { files };
+                    let left = MOST.saturating_sub(self.trusted.len());
+                    self.trusted.extend(files.into_iter().take(left).map(|file| (set, file)));
+                }
                 Directive::DistrustsSystem => self.distrusts_system = true,
                 Directive::Met(name) => self.daemon.constructs.meet(&name, at, self.facts),
                 Directive::Odd(reason) => self.facts.note(at, reason, MISSING),
@@ -182,14 +188,6 @@ impl<'a> TimeWalk<'a> {
             let known = TimeSource::of(place, self.daemon.name, at);
             self.sources.push(TimeSource { is_pool, is_once, nts, ..known });
         }
-    }
-
-    /// A folder stands for all its files.
-    fn trusts(&mut self, set: u32, path: &str) {
-        let files = self.files.list_all(path).unwrap_or_default();
-        let files = if files.is_empty() { vec![path.to_owned()] } else { files };
-        let left = MOST.saturating_sub(self.trusted.len());
-        self.trusted.extend(files.into_iter().take(left).map(|file| (set, file)));
     }
 
     fn include(&mut self, text: &Text, line: usize, pattern: &str) {

@@ -44,7 +44,13 @@ pub(crate) fn write(facts: &Facts, layer: &Knowledge, subject: &Subject<'_>) -> 
     machines::own(&mut page, facts, &layer, subject, &mut known);
     machines::others(&mut page, facts, &layer, subject);
     known.write(&mut page, &layer);
-    own_checks(&mut page, subject);
+    page.gap();
+    page.prose("Flows of your own.");
+    page.example_line("[[check]]");
+    page.example("name", "\"erp\"", "");
+    page.example("url", "\"postgresql://db.corp.example:5432\"", "");
+    page.example("from", &format!("[{}]", quoted(&subject.name)), "");
+    page.example("why", "\"The inventory import reads from this database.\"", "");
     for target in left_out {
         page.gap();
         page.prose(&format!(
@@ -239,16 +245,6 @@ fn ports<'a>(page: &mut Page, ports: impl Iterator<Item = (&'a str, &'a Sourced<
     {
         page.value(&format!("ports.{service}"), &port.value.to_string(), &origin(&port.origin));
     }
-}
-
-fn own_checks(page: &mut Page, subject: &Subject<'_>) {
-    page.gap();
-    page.prose("Flows of your own.");
-    page.example_line("[[check]]");
-    page.example("name", "\"erp\"", "");
-    page.example("url", "\"postgresql://db.corp.example:5432\"", "");
-    page.example("from", &format!("[{}]", quoted(&subject.name)), "");
-    page.example("why", "\"The inventory import reads from this database.\"", "");
 }
 
 /// A line of a machine's file, when it is one.

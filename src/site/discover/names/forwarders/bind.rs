@@ -198,7 +198,10 @@ impl BindWalk<'_> {
                     let first = words.next().unwrap_or_default();
                     let name = words.next().unwrap_or_default();
                     if first == "forwarders" {
-                        self.zone(blocks, &text, line);
+                        // Notes that a zone has forwarders of its own.
+                        if blocks.iter().any(|(first, name)| first == "zone" && name != ".") {
+                            CONSTRUCTS.meet("zone", text.at(line), self.facts);
+                        }
                     } else {
                         self.meet(&first, blocks, &text, line);
                     }
@@ -265,13 +268,6 @@ impl BindWalk<'_> {
         // Zones are looked at for forwarders of their own, and what TLS is made with moves nobody.
         if is_shallow && !matches!(word, "" | "zone" | "tls") {
             CONSTRUCTS.meet(word, text.at(line), self.facts);
-        }
-    }
-
-    /// Notes that a zone has forwarders of its own.
-    fn zone(&mut self, blocks: &[(String, String)], text: &Text, line: usize) {
-        if blocks.iter().any(|(first, name)| first == "zone" && name != ".") {
-            CONSTRUCTS.meet("zone", text.at(line), self.facts);
         }
     }
 }
