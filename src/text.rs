@@ -5,6 +5,7 @@ use std::io;
 
 use anstyle::{AnsiColor, Style};
 use preflight_checks::{discreet_value, printable};
+use textwrap::core::Word;
 use unicode_width::UnicodeWidthStr;
 
 use crate::run::outcome::Outcome;
@@ -57,16 +58,38 @@ pub(crate) fn in_one(parts: &[String]) -> String {
 /// A space at which no line is broken.
 const UNBROKEN: &str = "\u{a0}";
 
-/// Breaks at spaces, and inside a word only when it is longer than a line.
+/// Breaks at spaces, and inside a word only when it is longer than a line: behind a slash, then behind a dot, a colon
+/// or an at sign, and between any two letters where it has none of them.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
-    // The optimal fit would rather overflow a line by a little than leave a short one.
-    let options = textwrap::Options::new(width)
-        .word_separator(textwrap::WordSeparator::AsciiSpace)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
     let text = printable(text);
-    let lines = textwrap::wrap(&text, options);
-    lines.iter().map(|line| line.replace(UNBROKEN, " ")).collect()
+    let words: Vec<Word<'_>> = textwrap::WordSeparator::AsciiSpace
+        .find_words(&text)
+        .flat_map(|word| parts_that_fit(word, width, &[&['/'], &['.', ':', '@']]))
+        .collect();
+    // The optimal fit would rather overflow a line by a little than leave a short one.
+    let widths = [width];
+    let lines = textwrap::WrapAlgorithm::FirstFit.wrap(&words, &widths);
+    let written = lines.into_iter().map(|words| {
+        let text: String = words.iter().flat_map(|word| [word.word, word.whitespace]).collect();
+        text.trim_end_matches(' ').replace(UNBROKEN, " ")
+    });
+    written.collect()
+}
+
+/// A word whole where it fits a line, else its parts behind the first of `marks`, and theirs behind the next.
+fn parts_that_fit<'a>(word: Word<'a>, width: usize, marks: &[&[char]]) -> Vec<Word<'a>> {
+    if word.word.width() <= width {
+        return vec![word];
+    }
+    let Some((mark, weaker)) = marks.split_first() else {
+        return textwrap::core::break_words([word], width);
+    };
+    let whitespace = word.whitespace;
+    let mut parts: Vec<Word<'_>> = word.word.split_inclusive(*mark).map(Word::from).collect();
+    if let Some(last) = parts.last_mut() {
+        last.whitespace = whitespace;
+    }
+    parts.into_iter().flat_map(|part| parts_that_fit(part, width, weaker)).collect()
 }
 
 /// A URL or a path, broken behind a slash where it must be broken.
@@ -220,6 +243,17 @@ mod tests {
             wrap(&in_one(&parts), 12),
             ["one two\u{a0}·".replace('\u{a0}', " "), "three four".to_owned()]
         );
+    }
+
+    #[test]
+    fn a_word_that_no_line_holds_is_broken_where_it_has_a_joint() {
+        let text = "see http@http://deb.example.test/dists/InRelease, then go";
+        let lines = ["see http@http://", "deb.example.test/", "dists/InRelease,", "then go"];
+        assert_eq!(wrap(text, 17), lines);
+        assert_eq!(wrap("a mail.example.test:25 b", 13), ["a mail.", "example.test:", "25 b"]);
+        assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrap("  in front", 20), ["  in front"]);
+        assert_eq!(wrap("", 20), [""]);
     }
 
     #[test]
