@@ -107,7 +107,7 @@ fn each_broken_machine_has_the_mistake_it_is_named_after() {
         match name.as_str() {
             "broker-file-cut-off" => noted(&notes, "/etc/centreon-broker/poller1-module.json:"),
             "gorgone-file-is-no-yaml" | "chrony-without-a-host" => {
-                assert_eq!(codes, ["line-refused"], "{text}")
+                assert_eq!(codes, ["line-refused"], "{text}");
             }
             mistake => assert_eq!(codes, [mistake], "{text}"),
         }
