@@ -141,10 +141,15 @@ fn a_plan_says_once_where_its_values_came_from() {
         connections: 1 with the same words; where size may matter 3 more, one of
         them with small packets
       after a connection without a word *
+        packets: 47 to that host: ping, UDP 33434, and the port with growing hop
+        limits
         connections: 13: the first words of TLS, none at all (twice), its own behind
         a PROXY header, those of LDAP, BBDO, NRPE, OpenVPN, PostgreSQL, Redis, MQTT,
         SMB, DNS (of a proxy 2: SOCKS, TLS); none to an SSH port that closes or
         resets at once; to a mute broker none but the one for TLS
+      after a hop limit that was used up *
+        packets: 8 to the port with growing hop limits
+        connections: none
       after a RST in the middle *
         packets: 32 to that host
         connections: 17 with the same words, at services that are not on this

@@ -1,5 +1,6 @@
 //! The address of ours that a flow leaves from: `--from`, and `from` of the site file.
 
+use std::io::Read as _;
 use std::net::{IpAddr, TcpListener};
 use std::thread::{self, JoinHandle};
 
@@ -11,7 +12,13 @@ use crate::support::preflight;
 fn listener() -> (u16, JoinHandle<IpAddr>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    (port, thread::spawn(move || listener.accept().unwrap().1.ip()))
+    let accepted = thread::spawn(move || {
+        let (mut connection, caller) = listener.accept().unwrap();
+        // Who closes first is no service.
+        connection.read_to_end(&mut Vec::new()).ok();
+        caller.ip()
+    });
+    (port, accepted)
 }
 
 fn run(port: u16, more: &[&str]) -> Value {

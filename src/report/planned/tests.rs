@@ -49,9 +49,9 @@ fn a_path_is_broken_only_when_it_fits_no_line() {
         from /aaaaaaaaaaaaaaaaaaaa/bbbbbbbbbbbbbbbbbbbbbbbb:7
     poller  Internet         HTTPS     TCP 443  System updates
             10.0.0.8
-    from
-    /cccccccccccccccccccc/dddddddddddddddddddddddddddddddddddd
-    dddddddddddddddddddddddd:7
+    from /cccccccccccccccccccc/
+    dddddddddddddddddddddddddddddddddddddddddddddddddddddddddd
+    dd:7
     ");
 }
 

@@ -56,7 +56,7 @@ fn bounded(tree: &Path, arguments: &[&str]) -> Ended {
     Ended { code: output.status.code(), stdout }
 }
 
-/// The same for each way to look at a tree; returns the files that are noted.
+/// The same for each way to look at a tree; returns the files that are noted or refused.
 #[track_caller]
 fn look(tree: &Path) -> BTreeSet<String> {
     bounded(tree, &["plan"]);
@@ -68,7 +68,11 @@ fn look(tree: &Path) -> BTreeSet<String> {
     let found: Value = serde_json::from_str(&json.stdout).unwrap();
     let notes = found["notes"].as_array().unwrap();
     assert!(notes.len() <= 512, "{} notes", notes.len());
-    notes.iter().map(|note| file_of(note["at"].as_str().unwrap())).collect()
+    let mistakes = found["mistakes"].as_array().unwrap();
+    assert!(mistakes.len() <= 64, "{} mistakes", mistakes.len());
+    let refused = mistakes.iter().filter_map(|mistake| mistake["facts"]["at"].as_str());
+    let noted = notes.iter().map(|note| note["at"].as_str().unwrap());
+    noted.chain(refused).map(file_of).collect()
 }
 
 /// `/etc/chrony.conf:3` without its line.
