@@ -71,8 +71,8 @@ fn look(tree: &Path) -> BTreeSet<String> {
     let mistakes = found["mistakes"].as_array().unwrap();
     assert!(mistakes.len() <= 64, "{} mistakes", mistakes.len());
     let refused = mistakes.iter().filter_map(|mistake| mistake["facts"]["at"].as_str());
-    let noted = notes.iter().map(|note| note["at"].as_str().unwrap());
-    noted.chain(refused).map(file_of).collect()
+    let left_out = notes.iter().map(|note| note["at"].as_str().unwrap());
+    left_out.chain(refused).map(file_of).collect()
 }
 
 /// `/etc/chrony.conf:3` without its line.
