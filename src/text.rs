@@ -64,7 +64,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let text = printable(text);
     let words: Vec<Word<'_>> = textwrap::WordSeparator::AsciiSpace
         .find_words(&text)
-        .flat_map(|word| parts_that_fit(word, width, &[&['/'], &['.', ':', '@']]))
+        .flat_map(|word| parts_that_fit(word, width))
         .collect();
     // The optimal fit would rather overflow a line by a little than leave a short one.
     let widths = [width];
@@ -76,20 +76,38 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     written.collect()
 }
 
-/// A word whole where it fits a line, else its parts behind the first of `marks`, and theirs behind the next.
-fn parts_that_fit<'a>(word: Word<'a>, width: usize, marks: &[&[char]]) -> Vec<Word<'a>> {
-    if word.word.width() <= width {
-        return vec![word];
+/// A word whole where it fits a line, else in as few parts as there can be.
+fn parts_that_fit(word: Word<'_>, width: usize) -> Vec<Word<'_>> {
+    let mut parts: Vec<Word<'_>> = Vec::new();
+    let mut begins = 0;
+    let mut ends = 0;
+    for piece in pieces_that_fit(word.word, width, &[&['/'], &['.', ':', '@']]) {
+        let both = word.word.get(begins..ends + piece.len()).unwrap_or_default();
+        match parts.last_mut() {
+            Some(part) if both.width() <= width => *part = Word::from(both),
+            _ => {
+                parts.push(Word::from(piece));
+                begins = ends;
+            }
+        }
+        ends += piece.len();
     }
-    let Some((mark, weaker)) = marks.split_first() else {
-        return textwrap::core::break_words([word], width);
-    };
-    let whitespace = word.whitespace;
-    let mut parts: Vec<Word<'_>> = word.word.split_inclusive(*mark).map(Word::from).collect();
     if let Some(last) = parts.last_mut() {
-        last.whitespace = whitespace;
+        last.whitespace = word.whitespace;
     }
-    parts.into_iter().flat_map(|part| parts_that_fit(part, width, weaker)).collect()
+    parts
+}
+
+/// Its pieces behind the first of `marks`; of a piece that fits no line, those behind the next.
+fn pieces_that_fit<'a>(text: &'a str, width: usize, marks: &[&[char]]) -> Vec<&'a str> {
+    match marks.split_first() {
+        _ if text.width() <= width => vec![text],
+        Some((mark, weaker)) => text
+            .split_inclusive(*mark)
+            .flat_map(|piece| pieces_that_fit(piece, width, weaker))
+            .collect(),
+        None => Word::from(text).break_apart(width).map(|word| word.word).collect(),
+    }
 }
 
 /// A URL or a path, broken behind a slash where it must be broken.
@@ -250,7 +268,9 @@ mod tests {
         let text = "see http@http://deb.example.test/dists/InRelease, then go";
         let lines = ["see http@http://", "deb.example.test/", "dists/InRelease,", "then go"];
         assert_eq!(wrap(text, 17), lines);
-        assert_eq!(wrap("a mail.example.test:25 b", 13), ["a mail.", "example.test:", "25 b"]);
+        let lines = ["see", "http@http://deb.example.test/", "dists/InRelease, then go"];
+        assert_eq!(wrap(text, 30), lines);
+        assert_eq!(wrap("a mail.example.test:25 b", 13), ["a", "mail.example.", "test:25 b"]);
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("  in front", 20), ["  in front"]);
         assert_eq!(wrap("", 20), [""]);
