@@ -725,9 +725,10 @@ fn no_manner_of_a_peer_costs_more_than_its_time_and_each_is_named() {
     });
     let late = lateness.milliseconds() * LATE_WAITS;
     let mut most = (0, [0.0_f64; 2]);
-    let mut wrong = Vec::new();
-    for (hostile, seen) in all.into_inner().unwrap() {
-        let Seen { by_service, slowest, peak_kb } = seen;
+    let mut false_passes = Vec::new();
+    let is_updated = std::env::var_os("UPDATE_PEERS").is_some();
+    let mut judge = |hostile: &Hostile, Seen { by_service, slowest, peak_kb }: Seen| {
+        let mut wrong = Vec::new();
         if peak_kb >= MOST_KB {
             wrong.push(format!("{}: {peak_kb} kB", hostile.words));
         }
@@ -746,16 +747,28 @@ fn no_manner_of_a_peer_costs_more_than_its_time_and_each_is_named() {
         let of_row: BTreeSet<String> = may.keys().cloned().chain(of_any).collect();
         for (service, cause) in by_service {
             if cause == "works" && !hostile.harmless && !asks_no_more(service, hostile.manner) {
-                wrong.push(format!("{service} works with a peer that {}", hostile.words));
+                false_passes.push(format!("{service} works with a peer that {}", hostile.words));
             }
             // Which of a row's causes it is may depend on how its bytes arrive.
             let is_new = may.entry(cause.clone()).or_default().insert(service.to_owned());
             if is_new && !of_row.contains(&cause) {
+                if !is_updated {
+                    may.remove(&cause);
+                }
                 wrong.push(format!("{}: {service} says {cause}", hostile.words));
             }
         }
+        wrong
+    };
+    let mut wrong = Vec::new();
+    for (hostile, seen_beside_others) in all.into_inner().unwrap() {
+        // Beside hundreds of other conversations a peer of ours may itself be silent for long: what it is told of
+        // then has to be told of it alone, too. A false pass has no such excuse.
+        if !judge(hostile, seen_beside_others).is_empty() {
+            wrong.extend(judge(hostile, seen(&runtime, hostile)));
+        }
     }
-    if std::env::var_os("UPDATE_PEERS").is_some() {
+    if is_updated {
         let (before, rest) = page.split_once(BEGIN).unwrap();
         let (_, after) = rest.split_once(END).unwrap();
         let page = format!("{before}{BEGIN}{}{END}{after}", written(&table));
@@ -764,5 +777,5 @@ fn no_manner_of_a_peer_costs_more_than_its_time_and_each_is_named() {
     println!("at most {} kB, {:?} ms after a deadline; waits were {late} ms late", most.0, most.1);
     let most = HOSTILE.len() * SERVICES.len() * MOST_READ;
     assert!(READ.load(Ordering::Relaxed) < most, "{READ:?} bytes were taken");
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(wrong.is_empty() && false_passes.is_empty(), "{wrong:#?} {false_passes:#?}");
 }

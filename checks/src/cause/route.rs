@@ -306,7 +306,7 @@ impl RouteCause {
             }
             Self::LocalFirewall { how: LocalFirewallSign::AtInterface, .. } => {
                 say("look at what stands at the interface, as no other rule shows it: ")
-                    .here("nft list ruleset netdev; tc -s qdisc show; tc filter show dev eth0 egress")
+                    .here("nft list ruleset netdev; tc -s qdisc show")
             }
             Self::LocalFirewall { .. } => say(format!(
                 "allow {} in this host's own rules: ",

@@ -50,6 +50,8 @@ pub(crate) struct TcpInfo {
     pub(crate) is_gone: bool,
     /// Segments that arrived behind a hole; 0 also before Linux 5.4, which does not count them.
     pub(crate) out_of_order: u32,
+    /// Bytes that arrived in order, a FIN as one more; read or not.
+    pub(crate) bytes_received: u64,
 }
 
 /// Reads `TCP_INFO`; `None` when the kernel has none for this socket.
@@ -83,6 +85,7 @@ pub(crate) fn tcp_info(socket: &impl AsFd) -> Option<TcpInfo> {
         went: info.tcpi_data_segs_out,
         is_gone: info.tcpi_state == CLOSE,
         out_of_order: info.tcpi_rcv_ooopack,
+        bytes_received: info.tcpi_bytes_received,
     })
 }
 

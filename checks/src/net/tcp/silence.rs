@@ -119,8 +119,10 @@ fn judge(account: &ConnectionAccount, to: SocketAddr, waited: Millis) -> Option<
 /// After the last byte that was new, a peer only acknowledges what we say; where all of that was acknowledged, what it
 /// sends more often than we spoke are repeats, of its words or of its part of the handshake.
 fn repeats(account: &ConnectionAccount, to: SocketAddr, waited: Millis) -> Option<Cause> {
-    let ConnectionAccount { later, info, .. } = account;
-    let is_held_back = info.out_of_order > 0 || account.missing() > 0 || info.is_gone;
+    let ConnectionAccount { later, received, info, .. } = account;
+    // Who floods us, or whom we have stopped reading, says something new.
+    let is_new = info.bytes_received > received + 1;
+    let is_held_back = info.out_of_order > 0 || account.missing() > 0 || info.is_gone || is_new;
     let repeats = later.saturating_sub(info.went);
     let is_told = !is_held_back && repeats >= FEWEST_REPEATS;
     is_told.then_some(PathCause::AcknowledgementsLost { to, repeats, waited }.into())
@@ -216,6 +218,8 @@ mod tests {
         // That is a hole, and that our own loss.
         assert_eq!(told(9, 0, TcpInfo { out_of_order: 1, ..info }), None);
         assert_eq!(told(9, 7, info), None);
+        // Those bring bytes that nobody here has read yet.
+        assert_eq!(told(9, 0, TcpInfo { bytes_received: 4096, ..info }), None);
     }
 
     #[test]
