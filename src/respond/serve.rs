@@ -162,11 +162,15 @@ pub(super) async fn streams(listener: TcpListener, way: ServedPort, tls: Arc<Ser
                     let _client_may_be_gone = tokio::time::timeout(MARKING, marked).await;
                 }
                 FirstBytes::Nothing => way.tell(client.ip(), What::SaidNothing),
-                FirstBytes::Protocol => {
+                first @ (FirstBytes::Protocol | FirstBytes::Silence) => {
                     let conversation = converse(connection, serve, way.service, tls);
                     let served = tokio::time::timeout(LONGEST, conversation).await;
-                    let is_answered = matches!(served, Ok(Ok(())));
-                    way.tell(client.ip(), if is_answered { What::Answered } else { What::Came });
+                    let what = match served {
+                        Ok(Ok(())) => What::Answered,
+                        _ if first == FirstBytes::Silence => What::SaidNothing,
+                        _ => What::Came,
+                    };
+                    way.tell(client.ip(), what);
                 }
             }
         });
@@ -185,6 +189,8 @@ enum FirstBytes {
     Nothing,
     /// Anything else: the port's own protocol.
     Protocol,
+    /// None for long: it waits for ours, or will never say any.
+    Silence,
 }
 
 /// Looks at the first bytes, and leaves them where they are.
@@ -207,7 +213,7 @@ async fn opening(connection: &TcpStream) -> FirstBytes {
             }
         }
     };
-    tokio::time::timeout(FIRST_WORDS, looking).await.unwrap_or(FirstBytes::Protocol)
+    tokio::time::timeout(FIRST_WORDS, looking).await.unwrap_or(FirstBytes::Silence)
 }
 
 async fn answer_mark(
