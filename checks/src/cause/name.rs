@@ -165,6 +165,11 @@ pub enum NameCause {
 }
 
 impl NameCause {
+    /// A name that nobody has; `dns_alone`: its program asks the DNS and nothing else for it.
+    pub(crate) fn not_found(name: impl Into<String>, dns_alone: bool) -> Self {
+        Self::NameNotFound { name: name.into(), servers: Vec::new(), dns_alone }
+    }
+
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
     pub(super) fn about(&self) -> About {
         use Layer::Name;

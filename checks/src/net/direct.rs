@@ -118,7 +118,7 @@ fn without(names: &Naming, host: &str, name: String) -> Cause {
         Some((address, origin)) => {
             Cause::Name(NameCause::NameNotInDns { name, address, origin: origin.to_string() })
         }
-        None => Cause::Name(NameCause::NameNotFound { name, servers: Vec::new(), dns_alone: true }),
+        None => NameCause::not_found(name, true).into(),
     }
 }
 

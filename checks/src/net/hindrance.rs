@@ -160,7 +160,8 @@ fn asks_nobody(to: SocketAddr, from: Option<IpAddr>) -> Option<Cause> {
     let entry = entry_for(to.ip(), from)?;
     let neighbour = entry.via.unwrap_or(to.ip());
     let is_given_up = || is_given_up(neighbour, &entry.interface);
-    let before = is_given_up().then(questions_asked)??;
+    let asked = || count_of("/proc/net/snmp6", SOLICITATIONS);
+    let before = is_given_up().then(asked)??;
     let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP)).ok()?;
     socket.set_nonblocking(true).ok()?;
     socket.connect(&to.into()).ok()?;
@@ -168,15 +169,7 @@ fn asks_nobody(to: SocketAddr, from: Option<IpAddr>) -> Option<Cause> {
     // Else it was another packet that had the kernel ask, a moment ago.
     let is_asked_anew = !is_given_up();
     let how = LocalFirewallSign::NoSolicitation;
-    (is_asked_anew && questions_asked()? == before)
-        .then(|| RouteCause::LocalFirewall { to, how }.into())
-}
-
-/// How often this host has asked for the link address of an IPv6 neighbour.
-fn questions_asked() -> Option<u64> {
-    let counters = std::fs::read_to_string("/proc/net/snmp6").ok()?;
-    let count = counters.lines().find_map(|line| line.strip_prefix("Icmp6OutNeighborSolicits"))?;
-    count.trim().parse().ok()
+    (is_asked_anew && asked()? == before).then(|| RouteCause::LocalFirewall { to, how }.into())
 }
 
 /// Are packets for the peer that was not heard held back, as a policy of `IPsec` wants a tunnel for them that is not up?
@@ -192,7 +185,7 @@ fn held_back(silence: &Cause) -> Option<Cause> {
 /// The kernel counts for everybody to read; the count is the whole host's.
 fn grows_with_each(counter: &str, to: SocketAddr, is_tcp: bool) -> bool {
     // Most hosts have no such policy, and never counted anything: nothing is sent to find that out.
-    let counts = || count_of(counter).filter(|count| *count > 0);
+    let counts = || count_of("/proc/net/xfrm_stat", counter).filter(|count| *count > 0);
     let grows = || {
         let before = counts()?;
         let kind = if is_tcp { Type::STREAM } else { Type::DGRAM };
@@ -207,9 +200,9 @@ fn grows_with_each(counter: &str, to: SocketAddr, is_tcp: bool) -> bool {
     grows().and_then(|_| grows()).is_some()
 }
 
-/// How often the kernel has done that with a packet; `None` where it does not count.
-fn count_of(counter: &str) -> Option<u64> {
-    let counters = std::fs::read_to_string("/proc/net/xfrm_stat").ok()?;
+/// A counter of the kernel's, a line each in `table`; `None` where it does not count.
+fn count_of(table: &str, counter: &str) -> Option<u64> {
+    let counters = std::fs::read_to_string(table).ok()?;
     let count = counters.lines().find_map(|line| line.strip_prefix(counter))?;
     count.trim().parse().ok()
 }
@@ -234,6 +227,8 @@ const FEWEST: u8 = 30;
 const DISCARD: u16 = 9;
 /// A name server's.
 const DOMAIN: u16 = 53;
+/// How often this host has asked for the link address of an IPv6 neighbour.
+const SOLICITATIONS: &str = "Icmp6OutNeighborSolicits";
 /// The counters of packets that found no tunnel, and of those that a policy forbids.
 const NO_TUNNEL: &str = "XfrmOutNoStates";
 const POLICY_BLOCKS: &str = "XfrmOutPolBlock";

@@ -26,14 +26,7 @@ pub(crate) struct Listening {
 
 /// Those on `port`, over IPv4 and IPv6; `None` when the kernel does not tell.
 pub(crate) fn listening(port: u16) -> Option<Vec<Listening>> {
-    let mut all = Vec::new();
-    for family in [libc::AF_INET, libc::AF_INET6] {
-        let question = question(u8::try_from(family).ok()?, port, LISTEN, 0);
-        all.extend(dump_of(SockProtocol::NetlinkSockDiag, BY_FAMILY, &question, BY_FAMILY, read)?);
-    }
-    // A kernel that does not know ports here tells of all.
-    all.retain(|one| one.at.port() == port);
-    Some(all)
+    told(port, LISTEN, 0, |message| read(message).map(|one| (one.at.port(), one)))
 }
 
 /// Who has knocked at `port` and not finished the handshake: our answer did not reach them, or theirs us.
@@ -41,19 +34,24 @@ pub(crate) fn listening(port: u16) -> Option<Vec<Listening>> {
 /// The kernel keeps such a one for about a minute. `None` when it does not tell.
 #[must_use]
 pub fn half_open(port: u16) -> Option<Vec<SocketAddr>> {
+    told(port, SYN_RECEIVED, 0, read_knock)
+}
+
+/// What the kernel tells of the sockets of `port` in those `states`, over IPv4 and IPv6, as `read` takes it with its
+/// port.
+fn told<T>(
+    port: u16,
+    states: u32,
+    besides: u8,
+    read: impl Fn(&[u8]) -> Option<(u16, T)>,
+) -> Option<Vec<T>> {
     let mut all = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
-        let question = question(u8::try_from(family).ok()?, port, SYN_RECEIVED, 0);
-        all.extend(dump_of(
-            SockProtocol::NetlinkSockDiag,
-            BY_FAMILY,
-            &question,
-            BY_FAMILY,
-            read_knock,
-        )?);
+        let question = question(u8::try_from(family).ok()?, port, states, besides);
+        all.extend(dump_of(SockProtocol::NetlinkSockDiag, BY_FAMILY, &question, BY_FAMILY, &read)?);
     }
-    all.retain(|(at, _)| *at == port);
-    Some(all.into_iter().map(|(_, from)| from).collect())
+    // A kernel that does not know ports here tells of all.
+    Some(all.into_iter().filter(|(at, _)| *at == port).map(|(_, one)| one).collect())
 }
 
 /// Our port and who knocked at it, of an `inet_diag_msg`.
@@ -81,19 +79,7 @@ pub struct TakenConnection {
 /// Needs no privilege, as `ss` needs none.
 #[must_use]
 pub fn connections(port: u16) -> Option<Vec<TakenConnection>> {
-    let mut all = Vec::new();
-    for family in [libc::AF_INET, libc::AF_INET6] {
-        let question = question(u8::try_from(family).ok()?, port, FINISHED, WITH_INFO);
-        all.extend(dump_of(
-            SockProtocol::NetlinkSockDiag,
-            BY_FAMILY,
-            &question,
-            BY_FAMILY,
-            read_connection,
-        )?);
-    }
-    all.retain(|(at, _)| *at == port);
-    Some(all.into_iter().map(|(_, connection)| connection).collect())
+    told(port, FINISHED, WITH_INFO, read_connection)
 }
 
 /// Our port and who connected to it, of an `inet_diag_msg` and what stands behind it.

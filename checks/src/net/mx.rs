@@ -35,11 +35,7 @@ pub async fn mail_servers(
         return Err(failed(NO_DOMAIN.to_owned()));
     }
     match records(&format!("{domain}."), RecordType::MX, servers, wait).await {
-        Err(Missing::Name) => Err(Cause::Name(NameCause::NameNotFound {
-            name: shown,
-            servers: Vec::new(),
-            dns_alone: true,
-        })),
+        Err(Missing::Name) => Err(NameCause::not_found(shown, true).into()),
         Err(Missing::Record) => Ok(vec![domain.to_owned()]),
         Err(Missing::Failed(why)) => Err(failed(why)),
         Ok(found) => {

@@ -227,13 +227,7 @@ async fn by_files(
         return Ok((Ok((addresses, None)), Vec::new()));
     }
     names.dns_servers(host)?;
-    let missing = || {
-        Cause::Name(NameCause::NameNotFound {
-            name: host.to_owned(),
-            servers: Vec::new(),
-            dns_alone: false,
-        })
-    };
+    let missing = || Cause::from(NameCause::not_found(host, false));
     let said = opinions(host, names, wait).await;
     let denied = said.iter().all(|said| matches!(said.v4, NameAnswer::NoName(_)));
     let without = said.iter().all(|said| matches!(said.v4, NameAnswer::NoAddress(_)));
@@ -354,11 +348,7 @@ fn judge(name: &str, found: Result<FoundAddresses, LookupError>) -> Result<Found
             Ok((addresses, canonical.map(|name| wire::printable(&name))))
         }
         Err(error) => Err(match error.kind() {
-            LookupErrorKind::NoName => Cause::Name(NameCause::NameNotFound {
-                name: name.to_owned(),
-                servers: Vec::new(),
-                dns_alone: false,
-            }),
+            LookupErrorKind::NoName => NameCause::not_found(name, false).into(),
             LookupErrorKind::NoData => {
                 Cause::Name(NameCause::NameWithoutAddress { name: name.to_owned() })
             }
@@ -452,13 +442,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_servers_say_explains_what_the_resolver_only_denies() {
-        let denied = || {
-            Cause::Name(NameCause::NameNotFound {
-                name: "central".into(),
-                servers: Vec::new(),
-                dns_alone: false,
-            })
-        };
+        let denied = || Cause::from(NameCause::not_found("central", false));
         let alias = NameAnswer::NoName(Some("gone.example".into()));
         let cause = explained(denied(), vec![said(53, &alias)], &names(), soon()).await;
         assert_eq!(cause.to_string(), "central is an alias of gone.example, which does not exist");

@@ -55,11 +55,7 @@ pub async fn offers(
     }
     let name = format!("{service}.{domain}.");
     match records(&name, RecordType::SRV, servers, wait).await {
-        Err(Missing::Name) => Err(Cause::Name(NameCause::NameNotFound {
-            name: shown,
-            servers: Vec::new(),
-            dns_alone: true,
-        })),
+        Err(Missing::Name) => Err(NameCause::not_found(shown, true).into()),
         Err(Missing::Record) => Err(failed(NO_RECORD.to_owned())),
         Err(Missing::Failed(why)) => Err(failed(why)),
         Ok(found) => {
